@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Board-safe and deterministic code is held to the strictest rules the compiler has.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "linkbms",
+  products: [
+    .executable(name: "linkbms", targets: ["linkbms"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // Board-safe storey: no Foundation, no allocation per frame, compiles as Embedded Swift.
+    .target(name: "Bus", swiftSettings: strict),
+    .target(name: "Protocols", dependencies: ["Bus"], swiftSettings: strict),
+
+    // Deterministic storey: no device, socket or clock.
+    .target(
+      name: "Formats",
+      dependencies: ["Bus", "Protocols", "CZlib", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
+    .target(name: "Analysis", dependencies: ["Bus", "Protocols", "Formats"], swiftSettings: strict),
+
+    // World.
+    .target(name: "HostIO", dependencies: ["Bus", "CReadline"], swiftSettings: strict),
+    .executableTarget(
+      name: "linkbms",
+      dependencies: [
+        "Bus", "Protocols", "Formats", "Analysis", "HostIO",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      plugins: ["EmbedDissectors"]),
+
+    // Definitions are data (Dissectors/); the plugin puts their text into the executable, so that it works wherever it is copied.
+    .executableTarget(name: "embed-dissectors", path: "Sources/EmbedDissectors/Generator"),
+    .plugin(
+      name: "EmbedDissectors", capability: .buildTool(), dependencies: ["embed-dissectors"],
+      path: "Sources/EmbedDissectors/Plugin"),
+
+    // C libraries: a header and the thinnest shim each.
+    .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
+    .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
+
+    .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
+    .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "Formats", "Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Bus"], swiftSettings: strict),
+    .testTarget(
+      name: "linkbmsTests",
+      dependencies: ["linkbms", "Analysis", "Formats", "Protocols", "Bus", "HostIO"], swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+  ]
+)

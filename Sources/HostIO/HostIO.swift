@@ -1,0 +1,1 @@
+// Terminal and files: the only code that touches the machine.
