@@ -1,4 +1,3 @@
-public import Bus
 public import Protocols
 
 /// A `ProtocolPlan` with everything people want to read beside the numbers, under the same indices.

@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 public import Protocols
 
 /// Turns definitions into flat tables. What a plan cannot express is reported, never silently dropped.

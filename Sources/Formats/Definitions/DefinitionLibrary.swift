@@ -1,0 +1,4 @@
+/// All definitions in use, by protocol.
+public struct DefinitionLibrary: Sendable {
+  public init() {}
+}

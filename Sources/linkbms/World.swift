@@ -1,0 +1,76 @@
+import ArgumentParser
+import Formats
+
+/// How a command ended (design.md "Exit status"); 128 + n stands for a signal.
+enum ExitStatus: Int32, Sendable {
+  /// Done, and nothing wrong.
+  case done = 0
+  /// Done, and there are findings, differences or damage.
+  case findings = 1
+  /// Could not do it: usage, input or device.
+  case failed = 2
+}
+
+/// Everything a command may touch. The same command runs from the command line and at the prompt; only its world differs.
+protocol World {
+  /// Data, to standard output or wherever the prompt redirects it.
+  mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError)
+  /// A line for a person, to standard error.
+  mutating func note(_ line: String)
+  /// What the output can show.
+  var terminal: Terminal { get }
+  /// The definitions in use.
+  mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary
+  /// The capture that the prompt has open; commands without a FILE work on it.
+  var openCapture: String? { get set }
+  /// Whether the person pressed Ctrl-C since the command began.
+  var isInterrupted: Bool { get }
+}
+
+extension World {
+  /// Writes a line of text as data.
+  mutating func print(_ line: String) throws(WorldError) {
+    var text = line + "\n"
+    var failure: WorldError?
+    text.withUTF8 { bytes in
+      do throws(WorldError) { try write(UnsafeRawBufferPointer(bytes)) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+}
+
+/// What the output can show.
+struct Terminal: Sendable, Equatable {
+  /// Whether a person looks at the output.
+  var isTerminal = false
+  /// Width in columns, 80 if unknown.
+  var columns = 80
+  /// Whether colour is wanted: a terminal, and `NO_COLOR` is not set.
+  var usesColour = false
+}
+
+/// Why a command could not do it. `message` names the file or option, what was found, what was expected, what to do.
+struct WorldError: Error, CustomStringConvertible {
+  var message: String
+  var status: ExitStatus = .failed
+  var description: String { message }
+  /// The reader of the output has gone away (`| head`): end silently.
+  static let brokenPipe = WorldError(message: "", status: .done)
+}
+
+/// A command of the tool: from the command line and at the prompt.
+protocol ToolCommand: ParsableCommand {
+  mutating func run(in world: inout some World) throws -> ExitStatus
+}
+
+/// Options that choose definitions; shared by all commands that decode.
+struct DefinitionOptions: ParsableArguments {
+  @Option(name: .customLong("protocol"), help: ArgumentHelp("Decode as this protocol instead of identifying it.", valueName: "name"))
+  var protocolName: String?
+  @Option(help: ArgumentHelp("Use this variant of the protocol.", valueName: "name"))
+  var variant: String?
+  @Option(help: ArgumentHelp("Decode with this DBC file only; repeatable.", valueName: "file"))
+  var dbc: [String] = []
+  @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
+  var dissectors: String?
+}
