@@ -26,7 +26,7 @@ public final class ByteOutput {
   private let buffering: Buffering
   private let storage: UnsafeMutableRawBufferPointer
   private var count = 0
-  private let ownsDescriptor: Bool
+  private var ownsDescriptor: Bool
 
   private static let capacity = 1 << 16
 
@@ -49,9 +49,16 @@ public final class ByteOutput {
   }
 
   deinit {
-    try? flush()
-    if ownsDescriptor { Glibc.close(descriptor) }
+    if ownsDescriptor { close() }
     storage.deallocate()
+  }
+
+  /// Writes what is left and closes the descriptor, so that a reader sees the end; does nothing to a descriptor it does not own.
+  public func close() {
+    guard ownsDescriptor else { return }
+    try? flush()
+    Glibc.close(descriptor)
+    ownsDescriptor = false
   }
 
   /// Takes bytes; they are written now or at the next `flush`.

@@ -1,4 +1,5 @@
 private import CSignals
+private import Glibc
 
 /// The signals the tool lives with, as flags to look at between two pieces of work.
 ///
@@ -27,4 +28,18 @@ public enum Signals {
 
   /// Wakes a `LineEditor` that waits for keys; callable from any thread.
   public static func wake() { signals_wake() }
+}
+
+extension Signals {
+  /// Waits, at most until a stop signal comes.
+  /// - Parameter seconds: 0 or more.
+  public static func sleep(seconds: Double) {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while stopRequest == nil, ContinuousClock.now < end {
+      let left = (end - ContinuousClock.now) / .milliseconds(1)
+      // The pipe is readable from the moment a signal came, even one before this line.
+      var source = pollfd(fd: signals_wake_descriptor(), events: Int16(POLLIN), revents: 0)
+      if poll(&source, 1, Int32(clamping: Int(max(1, min(left, 60_000))))) > 0 { signals_drain() }
+    }
+  }
 }
