@@ -88,11 +88,10 @@ struct PromptScanner {
     }
   }
 
-  private func pipe(_ words: [PromptWord]) throws(PromptLineError) -> PromptStatement {
+  private mutating func pipe(_ words: [PromptWord]) throws(PromptLineError) -> PromptStatement {
     guard !words.isEmpty else { throw .noCommand(before: "|") }
-    var copy = self
-    copy.position += 1
-    let program = copy.takeRest()
+    position += 1
+    let program = takeRest()
     guard !program.isEmpty else { throw .noProgram }
     return .command(words, .program(program))
   }
