@@ -17,6 +17,8 @@ enum ExitStatus: Int32, Sendable, Comparable {
 protocol World {
   /// Data, to standard output or wherever the prompt redirects it.
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError)
+  /// Lets written data go out now; needed by commands that show something while they wait.
+  mutating func flush() throws(WorldError)
   /// A line for a person, to standard error.
   mutating func note(_ line: String)
   /// What the output can show.
@@ -36,6 +38,9 @@ protocol World {
 }
 
 extension World {
+  /// Nothing to do where nothing is gathered.
+  mutating func flush() throws(WorldError) {}
+
   /// Writes a line of text as data.
   mutating func print(_ line: String) throws(WorldError) {
     var text = line + "\n"
@@ -66,6 +71,8 @@ struct WorldError: Error, CustomStringConvertible {
   var description: String { message }
   /// The reader of the output has gone away (`| head`): end silently.
   static let brokenPipe = WorldError(message: "", status: .done)
+  /// Ctrl-C came while the output waited: end silently, the front end knows the signal.
+  static let interrupted = WorldError(message: "", status: .failed)
 }
 
 /// A command of the tool: from the command line and at the prompt.
