@@ -46,7 +46,13 @@ extension World {
 
   /// Reads a DBC file from disk; problems of single lines are noted, and what is good is used.
   mutating func loadDBC(_ path: String) throws(WorldError) -> DBCFile {
-    throw WorldError(message: "no DBC reader yet")
+    let result = DBCParser.parse(try InputFile.bytes(of: path))
+    for problem in result.problems { note("linkbms: \(path):\(problem)") }
+    for problem in DBCRules.check(result.file) where problem.severity == .error { note("linkbms: \(path):\(problem)") }
+    guard !result.file.messages.isEmpty else {
+      throw WorldError(message: "\(path): found no message, expected a DBC file with BO_ lines")
+    }
+    return result.file
   }
 
   mutating func show(_ progress: inout Progress, _ state: (done: Int, total: Int?)) {
