@@ -30,7 +30,7 @@ let package = Package(
     .target(name: "Analysis", dependencies: ["Bus", "Protocols", "Formats"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CReadline"], swiftSettings: strict),
+    .target(name: "HostIO", dependencies: ["Bus", "CReadline", "CSignals"], swiftSettings: strict),
     .executableTarget(
       name: "linkbms",
       dependencies: [
@@ -49,6 +49,7 @@ let package = Package(
     // C libraries: a header and the thinnest shim each.
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
+    .target(name: "CSignals"),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

@@ -1,0 +1,115 @@
+private import Glibc
+
+/// Why bytes could not be written.
+public enum OutputError: Error, Equatable {
+  /// Nobody reads any more (`| head`).
+  case brokenPipe
+  /// A stop signal came while waiting for the reader.
+  case interrupted
+  /// The device refused; `errno` says why (28 = no space left).
+  case failed(errno: Int32)
+}
+
+/// Bytes on their way to a file descriptor, gathered so that small writes do not cost a system call each.
+///
+/// Large pieces pass through without a copy: renderers come with a megabyte at a time.
+public final class ByteOutput {
+  /// When bytes leave.
+  public enum Buffering: Sendable {
+    /// When 64 KiB have gathered, and on `flush`: files and pipes.
+    case full
+    /// After each piece: a person is looking.
+    case none
+  }
+
+  private let descriptor: Int32
+  private let buffering: Buffering
+  private let storage: UnsafeMutableRawBufferPointer
+  private var count = 0
+  private var ownsDescriptor: Bool
+
+  private static let capacity = 1 << 16
+
+  /// Writes to `descriptor`; closes it at the end of its life if it `owns` it.
+  public init(descriptor: Int32, buffering: Buffering, owns: Bool = false) {
+    self.descriptor = descriptor
+    self.buffering = buffering
+    ownsDescriptor = owns
+    storage = .allocate(byteCount: Self.capacity, alignment: 64)
+  }
+
+  /// Opens a file to write.
+  /// - Parameter appending: adds to the end instead of beginning anew.
+  /// - Throws: `failed` with what the system said (2 = no such folder, 13 = not allowed, 21 = a folder).
+  public convenience init(path: String, appending: Bool) throws(OutputError) {
+    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appending ? O_APPEND : O_TRUNC)
+    let descriptor = Glibc.open(path, flags, 0o666)
+    guard descriptor >= 0 else { throw .failed(errno: errno) }
+    self.init(descriptor: descriptor, buffering: .full, owns: true)
+  }
+
+  deinit {
+    if ownsDescriptor { close() }
+    storage.deallocate()
+  }
+
+  /// Writes what is left and closes the descriptor, so that a reader sees the end; does nothing to a descriptor it does not own.
+  public func close() {
+    guard ownsDescriptor else { return }
+    try? flush()
+    Glibc.close(descriptor)
+    ownsDescriptor = false
+  }
+
+  /// Takes bytes; they are written now or at the next `flush`.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(OutputError) {
+    if count + bytes.count > Self.capacity { try flush() }
+    if bytes.count >= Self.capacity / 2 {
+      try flush()
+      return try writeThrough(bytes)
+    }
+    guard let start = bytes.baseAddress, let end = storage.baseAddress else { return }
+    (end + count).copyMemory(from: start, byteCount: bytes.count)
+    count += bytes.count
+    if case .none = buffering { try flush() }
+  }
+
+  /// Takes text.
+  public func write(_ text: String) throws(OutputError) {
+    var text = text
+    let result: Result<Void, OutputError> = text.withUTF8 { bytes in
+      do throws(OutputError) { return .success(try write(UnsafeRawBufferPointer(bytes))) } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+
+  /// Writes what has gathered. What could not be written is dropped: trying again would not end better.
+  public func flush() throws(OutputError) {
+    let gathered = UnsafeRawBufferPointer(start: storage.baseAddress, count: count)
+    count = 0
+    try writeThrough(gathered)
+  }
+
+  private func writeThrough(_ bytes: UnsafeRawBufferPointer) throws(OutputError) {
+    var rest = bytes
+    while let start = rest.baseAddress, !rest.isEmpty {
+      let written = Glibc.write(descriptor, start, rest.count)
+      if written >= 0 {
+        rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+        continue
+      }
+      switch errno {
+      case EINTR: if Signals.stopRequest != nil { throw .interrupted }
+      case EAGAIN: waitUntilWritable()
+      case EPIPE: throw .brokenPipe
+      default: throw .failed(errno: errno)
+      }
+    }
+  }
+
+  /// Somebody set the shared descriptor non-blocking (a terminal multiplexer, a parent): wait instead of failing.
+  private func waitUntilWritable() {
+    var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    poll(&wait, 1, 1000)
+  }
+}

@@ -1,0 +1,58 @@
+private import Glibc
+
+/// What the file system says about a path.
+public struct FileFacts: Sendable, Equatable {
+  /// Size in bytes; 0 for pipes and devices.
+  public var size: Int64
+  /// Time of the last change, ns since 1970.
+  public var changed_ns: Int64
+  /// Whether it is a folder.
+  public var isFolder: Bool
+
+  /// Looks at `path`, following links.
+  /// - Throws: `failed` with what the system said (2 = no such file).
+  public init(path: String) throws(OutputError) {
+    var facts = stat()
+    guard stat(path, &facts) == 0 else { throw .failed(errno: errno) }
+    size = Int64(facts.st_size)
+    changed_ns = Int64(facts.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(facts.st_mtim.tv_nsec)
+    isFolder = facts.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Whether this process may read `path`.
+  public static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
+}
+
+/// Names of files and folders.
+public enum FileNames {
+  /// The files that a pattern with `*`, `?`, `[…]` and `\` stands for, sorted; empty if none.
+  public static func matching(_ pattern: String) -> [String] {
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(pattern, 0, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { index in paths[index].map { String(cString: $0) } }
+  }
+
+  /// The folder that relative names start from; `nil` if it is gone.
+  public static var currentFolder: String? {
+    guard let path = getcwd(nil, 0) else { return nil }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
+  /// Makes another folder the current one.
+  public static func enter(_ folder: String) throws(OutputError) {
+    guard chdir(folder) == 0 else { throw .failed(errno: errno) }
+  }
+
+  /// Makes a folder and those above it, for this person only.
+  public static func makeFolder(_ folder: String) throws(OutputError) {
+    if mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = folder.lastIndex(of: "/"), slash > folder.startIndex else { throw .failed(errno: errno) }
+    try makeFolder(String(folder[..<slash]))
+    guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .failed(errno: errno) }
+  }
+
+  /// A variable of the process's environment.
+  public static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}

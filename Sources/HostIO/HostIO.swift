@@ -1,1 +1,0 @@
-// Terminal and files: the only code that touches the machine.

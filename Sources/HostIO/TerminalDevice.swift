@@ -1,0 +1,43 @@
+private import Glibc
+
+/// What stands at the other end of a file descriptor.
+public struct TerminalDevice: Sendable {
+  /// The file descriptor: 0 standard input, 1 standard output, 2 standard error.
+  public let descriptor: Int32
+
+  /// The device behind `descriptor`; nothing is opened.
+  public init(descriptor: Int32) { self.descriptor = descriptor }
+
+  /// Whether a person sits there.
+  public var isTerminal: Bool { isatty(descriptor) == 1 }
+
+  /// Width in columns, as the terminal says it; `nil` if it is none or does not know.
+  public var columns: Int? {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+  }
+
+  /// Keeps what has been typed when Ctrl-C comes; gives back the settings to restore, `nil` if this is no terminal.
+  ///
+  /// Without NOFLSH the kernel throws unread input away on Ctrl-C, and one keystroke in five typed right after it is lost.
+  public func keepInputOnInterrupt() -> Settings? {
+    var settings = termios()
+    guard tcgetattr(descriptor, &settings) == 0 else { return nil }
+    let before = Settings(termios: settings)
+    settings.c_lflag |= tcflag_t(NOFLSH)
+    guard tcsetattr(descriptor, TCSANOW, &settings) == 0 else { return nil }
+    return before
+  }
+
+  /// Puts settings back.
+  public func restore(_ settings: Settings) {
+    var settings = settings.termios
+    tcsetattr(descriptor, TCSADRAIN, &settings)
+  }
+
+  /// How a terminal treats keys.
+  public struct Settings {
+    fileprivate let termios: termios
+  }
+}

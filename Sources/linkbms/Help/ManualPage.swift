@@ -1,0 +1,112 @@
+/// The manual page in man(7) form, from the command tree.
+struct ManualPage {
+  private var lines: [String] = []
+
+  init(_ root: CommandInfo) {
+    lines.append(".TH \(root.commandName.uppercased()) 1 \"\" \"\(root.commandName) \(Version.text)\" \"User Commands\"")
+    section("NAME", [Self.escape("\(root.commandName) - \(Self.asPhrase(root.abstract ?? ""))")])
+    synopsis(root)
+    discussion(root, heading: "DESCRIPTION")
+    lines.append(".SH COMMANDS")
+    for command in root.shownSubcommands where command.commandName != "help" { describe(command, below: root.commandName) }
+    section(
+      "EXIT STATUS",
+      [
+        ".TP\n.B 0\nDone, and nothing wrong.", ".TP\n.B 1\nDone, and there are findings, differences or damage.",
+        ".TP\n.B 2\nCould not do it: usage, input or device.", ".TP\n.BI 128+ n\nEnded by signal \\fIn\\fR.",
+      ])
+    section(
+      "ENVIRONMENT",
+      [
+        ".TP\n.B NO_COLOR\nIf set and not empty, output has no colour.", ".TP\n.B COLUMNS\nWidth of the output, over what the terminal says.",
+        ".TP\n.B PAGER\nThe program that \\fB| pager\\fR stands for at the prompt.",
+      ])
+    section("FILES", [".TP\n.I $XDG_STATE_HOME/linkbms/history\nLines typed at the prompt; $XDG_STATE_HOME is ~/.local/state unless set."])
+  }
+
+  /// The page, for `man -l -`.
+  var text: String { lines.joined(separator: "\n") }
+
+  private mutating func section(_ title: String, _ body: [String]) { lines += [".SH \(title)"] + body }
+
+  private mutating func synopsis(_ root: CommandInfo) {
+    lines.append(".SH SYNOPSIS")
+    lines.append(".B \(root.commandName)\n.I command\n.RI [ options ]\n.RI [ file ...]")
+    lines.append(".br\n.B \(root.commandName)\n.RI [ file ]")
+  }
+
+  private mutating func describe(_ command: CommandInfo, below parent: String) {
+    let name = "\(parent) \(command.commandName)"
+    lines.append(".SS \(Self.escape(Self.usage(command, name: name)))")
+    if let abstract = command.abstract { lines.append(Self.escape(abstract)) }
+    for argument in command.positionals + command.shownOptions { describe(argument) }
+    discussion(command, heading: nil)
+    for below in command.shownSubcommands where below.commandName != "help" { describe(below, below: name) }
+  }
+
+  private mutating func describe(_ argument: ArgumentInfo) {
+    let value = argument.kind == .flag ? "" : " \\fI\(Self.escape(argument.valueName ?? "value"))\\fR"
+    let names = (argument.names ?? []).map { "\\fB\(Self.escape($0.written))\\fR" }.joined(separator: ", ")
+    lines.append(".TP\n\(names.isEmpty ? value.trimmingBlanks : names + value)")
+    var text = [argument.abstract, argument.discussion].compactMap(\.self).joined(separator: " ")
+    if let values = argument.fixedValues { text += " One of: \(values.joined(separator: ", "))." }
+    if let value = argument.defaultValue { text += " Default: \(value)." }
+    lines.append(Self.escape(text.trimmingBlanks))
+  }
+
+  /// Paragraphs as they are; examples with their lines kept.
+  private mutating func discussion(_ command: CommandInfo, heading: String?) {
+    guard let discussion = command.discussion else { return }
+    if let heading { lines.append(".SH \(heading)") }
+    var isExample = false
+    for line in discussion.split(separator: "\n", omittingEmptySubsequences: false) {
+      if line == HelpText.examplesHeading {
+        isExample = true
+        lines.append(".PP\nExamples:")
+      } else if isExample, line.hasPrefix("      ") {
+        lines.append(Self.escape(line.trimmingBlanks))
+      } else if isExample, line.hasPrefix("  ") {
+        lines.append(".TP\n.B \(Self.escape(line.trimmingBlanks))")
+      } else {
+        lines.append(line.isEmpty ? ".PP" : Self.escape(String(line)))
+      }
+    }
+  }
+
+  private static func usage(_ command: CommandInfo, name: String) -> String {
+    let values = command.positionals.map { argument in
+      let value = (argument.valueName ?? "value").uppercased() + (argument.isRepeating ? "..." : "")
+      return argument.isOptional ? "[\(value)]" : value
+    }
+    return ([name] + (command.shownOptions.isEmpty ? [] : ["[options]"]) + values).joined(separator: " ")
+  }
+
+  /// "Makes sense of X." → "makes sense of X": the form of a NAME line.
+  private static func asPhrase(_ sentence: String) -> String {
+    let text = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence
+    return text.prefix(1).lowercased() + text.dropFirst()
+  }
+
+  /// Text that troff takes as it is: no escapes, no requests, hyphens that can be copied.
+  private static func escape(_ text: String) -> String {
+    var result = ""
+    for character in text {
+      switch character {
+      case "\\": result += "\\e"
+      case "-": result += "\\-"
+      default: result.append(character)
+      }
+    }
+    return result.hasPrefix(".") || result.hasPrefix("'") ? "\\&" + result : result
+  }
+}
+
+extension StringProtocol {
+  /// Without blanks at both ends.
+  var trimmingBlanks: String {
+    var rest = self[...]
+    while rest.first == " " { rest = rest.dropFirst() }
+    while rest.last == " " { rest = rest.dropLast() }
+    return String(rest)
+  }
+}

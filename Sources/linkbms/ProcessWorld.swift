@@ -1,0 +1,67 @@
+import Formats
+import HostIO
+
+/// The world of a command started from the command line: standard output and error of this process.
+struct ProcessWorld: World {
+  private let output: ByteOutput
+  private let errors = ByteOutput(descriptor: 2, buffering: .none)
+  let terminal: Terminal
+  var openCapture: String?
+  private var definitions = LoadedDefinitions()
+
+  init() {
+    let device = TerminalDevice(descriptor: 1)
+    var terminal = Terminal(device)
+    terminal.progressIsWanted = TerminalDevice(descriptor: 2).isTerminal
+    self.terminal = terminal
+    output = ByteOutput(descriptor: 1, buffering: terminal.isTerminal ? .none : .full)
+  }
+
+  mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError) {
+    do { try output.write(bytes) } catch { throw WorldError(error, writing: "standard output") }
+  }
+
+  mutating func flush() throws(WorldError) {
+    do { try output.flush() } catch { throw WorldError(error, writing: "standard output") }
+  }
+
+  mutating func note(_ line: String) {
+    // What came before stands before it, where both go to one terminal or file.
+    try? output.flush()
+    try? errors.write(line + "\n")
+  }
+
+  mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
+
+  var isInterrupted: Bool { Signals.stopRequest != nil }
+
+  var inputIsTerminal: Bool { TerminalDevice(descriptor: 0).isTerminal }
+
+  var defaultFormat: OutputFormat { .text }
+
+  mutating func showProgress(_ line: String?) {
+    // Back to the first column, and what the line before left is wiped.
+    try? errors.write("\r\u{1B}[K" + (line.map { String($0.prefix(max(20, terminal.columns - 1))) } ?? ""))
+  }
+}
+
+extension Terminal {
+  /// What `device` can show, given `COLUMNS`, `NO_COLOR` and `TERM`.
+  init(_ device: TerminalDevice) {
+    isTerminal = device.isTerminal
+    columns = FileNames.environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil } ?? device.columns ?? 80
+    let refusesColour = !(FileNames.environment("NO_COLOR") ?? "").isEmpty || FileNames.environment("TERM") == "dumb"
+    usesColour = isTerminal && !refusesColour
+  }
+}
+
+extension WorldError {
+  /// An output that failed, for a person.
+  init(_ error: OutputError, writing name: String) {
+    switch error {
+    case .brokenPipe: self = .brokenPipe
+    case .interrupted: self = .interrupted
+    case .failed: self.init(message: "cannot write \(name): \(error.text)")
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import HostIO
+
+/// The prompt: lines from a person, one after the other.
+struct InteractiveShell {
+  private let session: ShellSession
+  private let editor: LineEditor
+  private let history: HistoryFile?
+
+  init(session: ShellSession) {
+    self.session = session
+    history = HistoryFile.standardPath.map(HistoryFile.init)
+    editor = LineEditor(program: "linkbms") { [unowned session] line, wordStart in
+      Completer(session).completion(of: line, wordStart: wordStart)
+    }
+    editor.limitHistory(to: HistoryFile.limit)
+    let lines = history?.load() ?? []
+    for line in lines { editor.addToHistory(line) }
+    history?.prepare(keeping: lines)
+    session.history = { [unowned editor] in editor.history }
+  }
+
+  /// Runs until the end; the exit status.
+  func run() -> Int32 {
+    session.onError = .continue
+    while true {
+      switch editor.readLine(prompt: prompt, idle: session.newsOfCapture) {
+      case .end:
+        session.world.note("")
+        return 0
+      case .stopped(let signal):
+        session.world.note("")
+        return 128 + signal
+      case .line(let text):
+        // Several lines where more than one was pasted.
+        for line in text.split(whereSeparator: \.isNewline) {
+          remember(String(line))
+          if case .ends(let status) = session.run(line: String(line)) { return status ?? 0 }
+          if let signal = Signals.stopRequest {
+            guard signal == 2 else { return 128 + signal }
+            break
+          }
+        }
+      }
+    }
+  }
+
+  private var prompt: String {
+    guard let capture = session.world.openCapture else { return "linkbms> " }
+    return "linkbms \(capture.split(separator: "/").last.map(String.init) ?? capture)> "
+  }
+
+  /// A line that begins with a blank is not remembered, as in other shells.
+  private func remember(_ line: String) {
+    guard let first = line.first, first != " ", first != "\t" else { return }
+    editor.addToHistory(line)
+    history?.append(line)
+  }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import HostIO
+
+/// What the prompt keeps from one line to the next, and how it runs a line.
+///
+/// A class, because readline's completer and the built-in commands look at the same session.
+final class ShellSession {
+  /// What a script does when a command could not do it.
+  enum ErrorReaction: String, CaseIterable { case stop, `continue` }
+
+  /// What comes after a line.
+  enum Outcome: Equatable {
+    /// The next line. The status is the worst of the line's commands.
+    case goesOn(Int32)
+    /// Nothing: `quit`, with the status to end with.
+    case ends(Int32?)
+  }
+
+  var world: ShellWorld
+  /// Values of `$NAME`.
+  var variables: [String: String] = [:]
+  /// Short names for the beginning of a line.
+  var aliases: [String: String] = ["q": "quit", "exit": "quit", "h": "help", "?": "help", ".": "source"]
+  /// Values that commands get for these options where a line gives none, by long name.
+  var optionDefaults: [String: String] = [:]
+  var onError: ErrorReaction = .stop
+  /// The status of the last command, `$?`.
+  private(set) var lastStatus: Int32 = 0
+  /// Set by `quit`.
+  var wantsToQuit: Quit?
+  /// Earlier lines, oldest first.
+  var history: () -> [String] = { [] }
+  /// Names that TAB offers beside commands and options.
+  let names: any CompletionSource
+  /// The open capture as it was when last looked at.
+  var knownFacts: FileFacts?
+  /// Scripts being run, outermost first.
+  var scriptsRunning: [String] = []
+
+  /// A wish to end the session, with this status or with that of what ran so far.
+  struct Quit: Equatable { var status: Int32? }
+
+  /// Everything that can be typed, with its options; made when first asked for.
+  private(set) lazy var commands: CommandInfo = CommandTree.of(Prompt.self)
+
+  init(world: ShellWorld, names: any CompletionSource) {
+    self.world = world
+    self.names = names
+  }
+
+  /// The values a line may use: the session's own, the last status, the environment.
+  func variable(_ name: String) -> String? {
+    name == "?" ? String(lastStatus) : variables[name] ?? FileNames.environment(name)
+  }
+
+  /// Findings (1) are a result; everything above is a command that could not do its work.
+  static func isFailure(_ status: Int32) -> Bool { status > ExitStatus.findings.rawValue }
+}
+
+extension ShellSession {
+  /// Runs what stands on one line. Errors have been said when this returns.
+  /// - Parameter place: put before error messages, `site.lbx:3: `, for scripts.
+  func run(line: String, place: String = "") -> Outcome {
+    var scanner = PromptScanner(expandingAlias(line))
+    var worst: Int32 = 0
+    do throws(PromptLineError) {
+      while let statement = try scanner.next(variable: variable) {
+        lastStatus = run(statement, place: place)
+        worst = max(worst, lastStatus)
+        if let wantsToQuit { return .ends(wantsToQuit.status) }
+        if Signals.stopRequest != nil || (Self.isFailure(lastStatus) && onError == .stop) { break }
+      }
+    } catch {
+      world.note("linkbms: \(place)\(error.text)")
+      lastStatus = ExitStatus.failed.rawValue
+      worst = max(worst, lastStatus)
+    }
+    return .goesOn(worst)
+  }
+
+  private func run(_ statement: PromptStatement, place: String) -> Int32 {
+    do {
+      switch statement {
+      case .system(let command): return try runSystem(command)
+      case .command(let words, let target): return try run(words, target)
+      }
+    } catch {
+      return CommandRunner.report(error, of: Prompt.self, in: &world, place: place)
+    }
+  }
+
+  private func run(_ words: [PromptWord], _ target: OutputTarget) throws -> Int32 {
+    let arguments = try resolved(words)
+    guard !arguments.isEmpty else { return 0 }
+    try world.beginRedirection(to: target)
+    let result = outcome(of: arguments)
+    do throws(WorldError) { try world.endRedirection(to: target) } catch {
+      // A command that failed has its own, nearer reason.
+      if case .success = result { throw error }
+    }
+    return try result.get()
+  }
+
+  private func outcome(of arguments: [String]) -> Result<Int32, any Error> {
+    do { return .success(try run(try Prompt.parseAsRoot(arguments))) } catch {
+      // Help is an answer the parser throws; it goes where the command's output goes.
+      let isAnswer = !(error is WorldError) && Prompt.exitCode(for: error) == .success
+      return isAnswer ? .success(CommandRunner.report(error, of: Prompt.self, in: &world)) : .failure(error)
+    }
+  }
+
+  private func run(_ command: any ParsableCommand) throws -> Int32 {
+    guard var builtIn = command as? any BuiltInCommand else { return try CommandRunner.run(command, in: &world) }
+    return try builtIn.run(in: self).rawValue
+  }
+
+  private func runSystem(_ command: String) throws -> Int32 {
+    guard !command.isEmpty else { throw WorldError(message: "expected a program after !, for example: ! ls") }
+    try world.flush()
+    let child: ChildProcess
+    do throws(OutputError) { child = try ChildProcess(shell: command) } catch {
+      throw WorldError(message: "cannot start '\(command)': \(error.text)")
+    }
+    switch child.wait() {
+    case .exited(0): return 0
+    case .exited(let status): throw WorldError(message: "'\(command)' ended with status \(status)")
+    case .signalled(2): return 128 + 2
+    case .signalled(let number): throw WorldError(message: "'\(command)' was ended by signal \(number)")
+    }
+  }
+}
