@@ -261,7 +261,7 @@ struct SidecarReader {
       }
       for (signal, value) in group.pairs("flags.\(word)", &problems) {
         var flag = SignalFlag(severity: severity, text: signal)
-        if value.node.mapping == nil {
+        if !value.isMapping {
           flag.text = value.text("flags.\(signal)", &problems)
         } else {
           for (key, part) in value.pairs("flags.\(signal)", &problems) {
@@ -292,8 +292,7 @@ struct SidecarReader {
         for (signal, expected) in value.pairs(key, &problems) {
           let text = expected.text("expect.\(signal)", &problems)
           // A quoted word is ASCII, even if it looks like a number.
-          let isQuoted = expected.node.scalar.map { $0.style == .doubleQuoted || $0.style == .singleQuoted } ?? false
-          let value: Sidecar.Expected = isQuoted ? .text(text) : DBCNumber(text).map { .number($0.value) } ?? .text(text)
+          let value: Sidecar.Expected = expected.isQuoted ? .text(text) : DBCNumber(text).map { .number($0.value) } ?? .text(text)
           sample.expect.append((signal, value))
         }
       default: unknown(key, value, ["frame", "message", "variant", "readings", "kind", "source", "expect"])

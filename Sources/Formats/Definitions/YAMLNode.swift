@@ -1,4 +1,4 @@
-import Yams
+internal import Yams
 
 /// A YAML node that can be asked for what the schema wants; what is not there or of another kind becomes a problem with its line.
 struct YAMLNode {
@@ -46,6 +46,12 @@ struct YAMLNode {
     case .alias: "an alias"
     }
   }
+
+  /// Whether a mapping stands here.
+  var isMapping: Bool { node.mapping != nil }
+
+  /// Whether a text in quotes stands here.
+  var isQuoted: Bool { node.scalar.map { $0.style == .doubleQuoted || $0.style == .singleQuoted } ?? false }
 
   /// The pairs of a mapping, in order.
   func pairs(_ what: String, _ problems: inout [DefinitionProblem]) -> [(key: String, value: YAMLNode)] {
