@@ -38,13 +38,14 @@ public enum ValueText {
     return text.hasSuffix(".0") && abs(value) < 1e15 ? String(text.dropLast(2)) : text
   }
 
-  /// The payload bytes of an ASCII signal up to the padding.
+  /// The payload bytes of an ASCII signal up to the first zero, without trailing blanks.
   public static func ascii(_ raw: Int64, _ plan: SignalPlan) -> String {
     let count = Int(plan.width) / 8
     let bits = UInt64(bitPattern: raw) & plan.mask
     var bytes = (0..<count).map { UInt8(truncatingIfNeeded: bits &>> UInt64($0 * 8)) }
     if plan.isBigEndian { bytes.reverse() }
-    while let last = bytes.last, last == 0 { bytes.removeLast() }
+    bytes = Array(bytes.prefix { $0 != 0 })
+    while let last = bytes.last, last == 0x20 { bytes.removeLast() }
     return bytes.map { $0 >= 0x20 && $0 < 0x7F ? String(UnicodeScalar($0)) : "\\x" + hexByte($0) }.joined()
   }
 

@@ -21,6 +21,8 @@ struct SidecarReader {
       readTop(key, value)
     }
     for key in ["protocol", "title", "dbc", "bus", "roles", "identify"] where !seen.contains(key) {
+      // A definition that extends another may add no message of its own.
+      if key == "dbc", seen.contains("extends") { continue }
       problems.append(root.problem(.missing, "\(key) is missing"))
     }
     if sidecar.use == .full, sidecar.variants.isEmpty { problems.append(root.problem(.missing, "variants: expected at least one")) }

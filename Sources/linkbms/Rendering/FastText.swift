@@ -6,11 +6,17 @@ import Bus
 typealias Pen = UnsafeMutableRawPointer
 
 /// "00", "01", … "99" as little-endian pairs of characters.
-private let pairs: [UInt16] = (0..<100).map { UInt16(0x30 + $0 / 10) | UInt16(0x30 + $0 % 10) << 8 }
+private let pairs: [UInt16] = (0..<100).map { (value: Int) -> UInt16 in
+  let tens = UInt16(0x30 + value / 10)
+  let ones = UInt16(0x30 + value % 10)
+  return tens | ones << 8
+}
 /// "00 " … "FF " as four bytes of which three count.
-private let hexTriples: [UInt32] = (0..<256).map { value in
+private let hexTriples: [UInt32] = (0..<256).map { (value: Int) -> UInt32 in
   let digits = Array("0123456789ABCDEF".utf8)
-  return UInt32(digits[value >> 4]) | UInt32(digits[value & 15]) << 8 | 0x2020_0000
+  let high = UInt32(digits[value >> 4])
+  let low = UInt32(digits[value & 15])
+  return high | low << 8 | 0x2020_0000
 }
 
 /// Look-up tables at fixed addresses, made once for the life of the process.
