@@ -29,7 +29,41 @@ extension TableChooser {
       self.init(fallback: DecodeTable(definition.plan(variant: variant)))
       return
     }
-    self.init(fallback: DecodeTable(PlanCompiler().finish()))
+    var census = TrafficCensus()
+    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
+    self.init(ProtocolIdentifier(library).identify(census), library)
+  }
+
+  /// What identification looks at before decoding begins: minutes of a busy bus. A live source is not waited for so long.
+  static let identifyingBytes = 4 << 20
+
+  /// The tables that identified buses need.
+  init(_ verdicts: [BusIdentification], _ library: DefinitionLibrary) {
+    var byBus: [String: DecodeTable] = [:]
+    var all = PlanCompiler()
+    var known: [String: DecodeTable] = [:]
+    for verdict in verdicts {
+      // Buses that speak alike share a table.
+      let key = "\(verdict.protocolName ?? "") \(verdict.variant ?? "") \(verdict.readings.sorted { $0.key < $1.key }) \(verdict.others.map { "\($0.protocolName ?? "") \($0.variant ?? "")" })"
+      if let table = known[key] {
+        byBus[verdict.bus] = table
+        continue
+      }
+      var compiler = PlanCompiler()
+      TableChooser.add(verdict, library, to: &compiler)
+      TableChooser.add(verdict, library, to: &all)
+      let table = DecodeTable(compiler.finish())
+      known[key] = table
+      byBus[verdict.bus] = table
+    }
+    // A bus that is first seen later most likely speaks what the others do.
+    self.init(byBus: byBus, fallback: DecodeTable(all.finish()))
+  }
+
+  private static func add(_ verdict: BusIdentification, _ library: DefinitionLibrary, to compiler: inout PlanCompiler) {
+    guard let name = verdict.protocolName, let definition = library.definition(name) else { return }
+    definition.add(to: &compiler, variant: verdict.variant.flatMap { definition.variant($0) }, readings: verdict.readings)
+    for other in verdict.others { add(other, library, to: &compiler) }
   }
 
   /// The definition that `--protocol` names.

@@ -25,10 +25,14 @@ public enum FrameText {
     }
   }
 
+  /// `00004210`, `351`: the width shows.
+  public static func text(_ id: ArbitrationID) -> String {
+    let digits = String(id.number, radix: 16, uppercase: true)
+    return String(repeating: "0", count: max(0, (id.isExtended ? 8 : 3) - digits.utf8.count)) + digits
+  }
+
   /// `00004210#A50930759D042E64`.
   public static func text(_ frame: CANFrame) -> String {
-    let digits = String(frame.id.number, radix: 16, uppercase: true)
-    let id = String(repeating: "0", count: max(0, (frame.id.isExtended ? 8 : 3) - digits.utf8.count)) + digits
-    return id + "#" + (0..<frame.payloadLength).map { ValueText.hexByte(frame.byte($0)) }.joined()
+    text(frame.id) + "#" + (0..<frame.payloadLength).map { ValueText.hexByte(frame.byte($0)) }.joined()
   }
 }

@@ -37,7 +37,7 @@ enum Shipped {
 
   @Test(arguments: [
     ("summary: >-", "sumary: >-", DefinitionProblem.Rule.unknownKey), ("  PackCurrent: [-", "  PackCurrant: [-", .unknownSignal),
-    ("side: battery", "side: left", .value), ("readings: { byteOrder: little,", "readings: { byteOdrer: little,", .unknownReading),
+    ("side: battery", "side: left", .value), ("byteOrder: little, dischargeLimitSign", "byteOdrer: little, dischargeLimitSign", .unknownReading),
     ("dbc: pylontech-hv.dbc", "dbc: pylontech.dbc", .missingFile), ("bits: 4", "bits: [", .syntax),
     ("extends: pylontech-hv", "extends: pylon", .unknownBase), ("{ BMS: battery, INV", "{ BMX: battery, INV", .unknownNode),
     ("messages: [Poll]", "messages: [Pool]", .unknownMessage),
