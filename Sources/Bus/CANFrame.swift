@@ -88,3 +88,13 @@ extension CANFrame: Equatable {
     return true
   }
 }
+
+extension CANFrame {
+  /// Whether an FD frame can carry that many bytes: 0…8, 12, 16, 20, 24, 32, 48, 64.
+  public static func isFDLength(_ length: UInt8) -> Bool {
+    switch length {
+    case 0...8, 12, 16, 20, 24, 32, 48, 64: true
+    default: false
+    }
+  }
+}

@@ -104,13 +104,6 @@ public struct ProtocolIdentifier: Sendable {
         "\(margin.reading.title): \(margin.chosen.title) (\(percent(margin.plausible)) of the values plausible, with"
           + " \"\(margin.rival.title)\" \(percent(margin.rivalPlausible)))")
     }
-    if score.isTested {
-      for tie in score.ties.prefix(2) {
-        let differing = definition.sidecar.readings.filter { tie[$0.name] != score.choice[$0.name] }
-        let text = differing.compactMap { reading in reading.options.first { $0.name == tie[reading.name] }?.title }
-        if differing.count == 1 { result.doubts.append("as plausible: \(differing[0].title): \(text.joined(separator: ", "))") }
-      }
-    }
     let candidates = definition.sidecar.variants.filter { ($0.ids == nil) == (best.idVariant == nil) }
       .map { (variant: $0, fit: score.fit(of: $0, definition), rank: rank($0, best, result.address)) }
     // Readings that are as plausible may be meant if something else speaks for the variant.
@@ -133,9 +126,25 @@ public struct ProtocolIdentifier: Sendable {
     } else {
       odd(score, best, &result)
     }
+    result.doubts += tieDoubts(score, definition, chosen: chosen?.variant.readings ?? score.choice)
     if score.plausibility < 0.6 {
       result.doubts.append("only \(percent(score.plausibility)) of the values are plausible in the best reading")
     }
+  }
+
+  /// Readings that would be as plausible as the one taken.
+  private func tieDoubts(_ score: ReadingScore, _ definition: Definition, chosen: [String: String]) -> [String] {
+    var doubts: [String] = []
+    for reading in definition.sidecar.readings {
+      let taken = definition.option(of: reading, in: chosen)
+      for choice in [score.choice] + score.ties where choice[reading.name] != taken?.name {
+        // Only where that one dimension makes the difference: combinations would say the same again.
+        let others = definition.sidecar.readings.filter { $0.name != reading.name && choice[$0.name] != score.choice[$0.name] }
+        guard others.isEmpty, let rival = reading.options.first(where: { $0.name == choice[reading.name] }) else { continue }
+        doubts.append("as plausible: \(reading.title): \(rival.title)")
+      }
+    }
+    return doubts
   }
 
   /// What speaks for a variant beside its readings: evidence of its own, and the address.
