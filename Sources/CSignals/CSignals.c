@@ -69,6 +69,13 @@ void signals_install(bool second_ends) {
   make_pipe();
   atomic_store(&second_stop_ends, second_ends);
   handle(SIGPIPE, SIG_IGN);
+  // A parent that starts us from a worker thread may hand down a mask that blocks everything.
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGINT);
+  sigaddset(&wanted, SIGTERM);
+  sigaddset(&wanted, SIGHUP);
+  sigprocmask(SIG_UNBLOCK, &wanted, NULL);
   handle_unless_ignored(SIGINT, on_stop);
   handle_unless_ignored(SIGTERM, on_stop);
   handle_unless_ignored(SIGHUP, on_stop);

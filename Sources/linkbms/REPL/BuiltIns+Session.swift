@@ -87,7 +87,10 @@ struct LetBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(
     commandName: "let", abstract: "Show variables, or give one a value.",
     discussion: HelpText.discussion(
-      "$NAME or ${NAME} stands for the value; $? is the status of the last command. What is not set comes from the environment.",
+      """
+      $NAME or ${NAME} stands for the value; $? is the status of the last command. What is not set comes from the environment, \
+      and programs behind ! and | find variables in theirs.
+      """,
       examples: [("let site captures/site.log", "then: open $site")]))
 
   @Argument(help: "Name: letters, digits and _.") var name: String?

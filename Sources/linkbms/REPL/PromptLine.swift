@@ -55,16 +55,21 @@ enum PromptLineError: Error, Equatable {
 ///
 /// One statement at a time, because an earlier one may set a variable that a later one uses.
 struct PromptScanner {
-  private let bytes: [UInt8]
+  private var bytes: [UInt8]
   private var position = 0
 
   /// Starts at the beginning of `line`.
   init(_ line: String) { bytes = Array(line.utf8) }
 
   /// The next statement; `nil` at the end of the line.
-  /// - Parameter variable: the value of a name, `nil` if there is none.
-  mutating func next(variable: (String) -> String?) throws(PromptLineError) -> PromptStatement? {
+  /// - Parameters:
+  ///   - alias: what a first word stands for; each counts once, so that `alias echo echo -n` comes to an end.
+  ///   - variable: the value of a name, `nil` if there is none.
+  mutating func next(
+    alias: (String) -> String? = { _ in nil }, variable: (String) -> String?
+  ) throws(PromptLineError) -> PromptStatement? {
     skip { $0.isBlank || $0 == UInt8(ascii: ";") }
+    expandAlias(alias)
     guard let first = peek else { return nil }
     if first == UInt8(ascii: "!") {
       position += 1
@@ -98,6 +103,17 @@ struct PromptScanner {
 }
 
 extension PromptScanner {
+  private mutating func expandAlias(_ alias: (String) -> String?) {
+    var used: Set<String> = []
+    while true {
+      let end = bytes[position...].firstIndex(where: \.endsWord) ?? bytes.count
+      let word = String(decoding: bytes[position..<end], as: UTF8.self)
+      guard let meaning = alias(word), used.insert(word).inserted else { return }
+      bytes.replaceSubrange(position..<end, with: meaning.utf8)
+      skip(\.isBlank)
+    }
+  }
+
   private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private mutating func skip(_ matches: (UInt8) -> Bool) {
