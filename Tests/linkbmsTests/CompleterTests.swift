@@ -21,10 +21,12 @@ import Testing
     func option(_ name: String, values: [String]? = nil, kind: ArgumentInfo.Kind = .option) -> ArgumentInfo {
       let name = ArgumentInfo.Name(kind: .long, name: name)
       return ArgumentInfo(
-        kind: kind, shouldDisplay: true, isOptional: true, isRepeating: false, names: [name], preferredName: name, allValues: values)
+        kind: kind, shouldDisplay: true, isOptional: true, isRepeating: false, names: [name], preferredName: name, allValues: values
+      )
     }
     let file = ArgumentInfo(
-      kind: .positional, shouldDisplay: true, isOptional: true, isRepeating: true, valueName: "file", completionKind: .file(extensions: []))
+      kind: .positional, shouldDisplay: true, isOptional: true, isRepeating: true, valueName: "file",
+      completionKind: .file(extensions: []))
     let decode = CommandInfo(
       commandName: "decode",
       arguments: [
@@ -36,24 +38,28 @@ import Testing
     return Completer(commands: tree, aliases: ["q", "exit"], names: Names()).completion(of: line, wordStart: wordStart)
   }
 
-  @Test(arguments: [
-    ("", .words(["decode", "info", "identify", "exit"])),
-    ("de", .words(["decode", "info", "identify", "exit"])),
-    ("info; de", .words(["decode", "info", "identify", "exit"])),
-    ("linkbms de", .words(["decode", "info", "identify", "exit"])),
-    ("decode x", .files), ("dec x", .files), ("decode a b", .files),
-    ("decode --", .words(["--format", "--protocol", "--variant", "--where", "--summary"])),
-    ("decode --format ", .words(["text", "json"])),
-    ("decode --format=", .words(["text", "json"])),
-    ("decode --format=j", .words(["text", "json"])),
-    ("decode --summary ", .files),
-    ("decode --protocol p", .words(["goodwe", "pylontech-hv"])),
-    ("decode --protocol goodwe --variant ", .words(["byd"])),
-    ("decode --variant ", .words(["byd", "twin"])),
-    ("decode --where 'PackVoltage > 4 and Ce", .words(
-      ["CellMax", "PackVoltage", "Limits"].map { "PackVoltage > 4 and " + $0 }, continues: true)),
-    ("decode x > ", .files), ("decode x | gr", .files), ("! ca", .files), ("nonsense ", .files), ("i ", .files),
-  ] as [(String, Completion)])
+  @Test(
+    arguments: [
+      ("", .words(["decode", "info", "identify", "exit"])),
+      ("de", .words(["decode", "info", "identify", "exit"])),
+      ("info; de", .words(["decode", "info", "identify", "exit"])),
+      ("linkbms de", .words(["decode", "info", "identify", "exit"])),
+      ("decode x", .files), ("dec x", .files), ("decode a b", .files),
+      ("decode --", .words(["--format", "--protocol", "--variant", "--where", "--summary"])),
+      ("decode --format ", .words(["text", "json"])),
+      ("decode --format=", .words(["text", "json"])),
+      ("decode --format=j", .words(["text", "json"])),
+      ("decode --summary ", .files),
+      ("decode --protocol p", .words(["goodwe", "pylontech-hv"])),
+      ("decode --protocol goodwe --variant ", .words(["byd"])),
+      ("decode --variant ", .words(["byd", "twin"])),
+      (
+        "decode --where 'PackVoltage > 4 and Ce",
+        .words(
+          ["CellMax", "PackVoltage", "Limits"].map { "PackVoltage > 4 and " + $0 }, continues: true)
+      ),
+      ("decode x > ", .files), ("decode x | gr", .files), ("! ca", .files), ("nonsense ", .files), ("i ", .files),
+    ] as [(String, Completion)])
   func offers(line: String, expected: Completion) {
     // As readline cuts: at the open quote, else behind the last break.
     let bytes = Array(line.utf8)

@@ -19,7 +19,9 @@ import Testing
     func check(_ command: CommandInfo) {
       #expect(command.abstract?.hasSuffix(".") == true, "\(command.commandName)")
       for argument in command.arguments ?? [] where argument.shouldDisplay {
-        #expect(argument.abstract?.isEmpty == false, "\(command.commandName) \(argument.preferredName?.written ?? argument.valueName ?? "")")
+        #expect(
+          argument.abstract?.isEmpty == false,
+          "\(command.commandName) \(argument.preferredName?.written ?? argument.valueName ?? "")")
       }
       for below in command.shownSubcommands where below.commandName != "help" { check(below) }
     }
@@ -48,7 +50,8 @@ import Testing
   }
 
   @Test func helpAtThePromptNamesCommandsAsTheyAreTyped() {
-    #expect(Prompt.asTyped("USAGE: linkbms open <file>\n  See 'linkbms open --help'.") == "USAGE: open <file>\n  See 'open --help'.")
+    #expect(
+      Prompt.asTyped("USAGE: linkbms open <file>\n  See 'linkbms open --help'.") == "USAGE: open <file>\n  See 'open --help'.")
     #expect(Prompt.asTyped("  linkbms decode x") == "  linkbms decode x")
   }
 }

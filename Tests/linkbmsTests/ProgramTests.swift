@@ -3,28 +3,29 @@ import Testing
 
 /// The program as scripts use it: words in, status and text out.
 @Suite struct ProgramTests {
-  @Test(arguments: [
-    (["--version"], 0, "linkbms 0.1.0\n", ""),
-    (["version"], 0, "linkbms 0.1.0\n", ""),
-    (["version", "--version"], 0, "linkbms 0.1.0\n", ""),
-    (["--help"], 0, "OVERVIEW: ", ""),
-    (["help", "shell"], 0, "OVERVIEW: ", ""),
-    (["shell", "-h"], 0, "OVERVIEW: ", ""),
-    (["manual"], 0, ".TH LINKBMS 1", ""),
-    (["completions", "bash"], 0, "#!/bin/bash", ""),
-    (["completions", "zsh"], 0, "#compdef linkbms", ""),
-    (["completions", "fish"], 0, "function ", ""),
-    (["completions"], 2, "", "linkbms: Missing expected argument '<shell>'\n"),
-    (["completions", "tcsh"], 2, "", "linkbms: The value 'tcsh' is invalid"),
-    (["--wrong"], 2, "", "linkbms: Unknown option '--wrong'\n"),
-    (["version", "extra"], 2, "", "linkbms: Unexpected argument 'extra'\n"),
-    (["verison"], 2, "", "linkbms: there is no command or file 'verison'; did you mean 'version'?\n"),
-    (["/no/such/file"], 2, "", "linkbms: there is no command or file '/no/such/file'"),
-    (["shell", "/no/such/file"], 2, "", "linkbms: /no/such/file: No such file or directory\n"),
-    (["shell", "-c", "echo a; nonsense; echo b"], 2, "a\n", "linkbms: -c:1: there is no command 'nonsense'"),
-    (["-c", "quit 9"], 9, "", ""),
-    (["shell", "-x", "/no/such/script"], 2, "", "linkbms: /no/such/script: No such file or directory\n"),
-  ] as [([String], Int32, String, String)])
+  @Test(
+    arguments: [
+      (["--version"], 0, "linkbms 0.1.0\n", ""),
+      (["version"], 0, "linkbms 0.1.0\n", ""),
+      (["version", "--version"], 0, "linkbms 0.1.0\n", ""),
+      (["--help"], 0, "OVERVIEW: ", ""),
+      (["help", "shell"], 0, "OVERVIEW: ", ""),
+      (["shell", "-h"], 0, "OVERVIEW: ", ""),
+      (["manual"], 0, ".TH LINKBMS 1", ""),
+      (["completions", "bash"], 0, "#!/bin/bash", ""),
+      (["completions", "zsh"], 0, "#compdef linkbms", ""),
+      (["completions", "fish"], 0, "function ", ""),
+      (["completions"], 2, "", "linkbms: Missing expected argument '<shell>'\n"),
+      (["completions", "tcsh"], 2, "", "linkbms: The value 'tcsh' is invalid"),
+      (["--wrong"], 2, "", "linkbms: Unknown option '--wrong'\n"),
+      (["version", "extra"], 2, "", "linkbms: Unexpected argument 'extra'\n"),
+      (["verison"], 2, "", "linkbms: there is no command or file 'verison'; did you mean 'version'?\n"),
+      (["/no/such/file"], 2, "", "linkbms: there is no command or file '/no/such/file'"),
+      (["shell", "/no/such/file"], 2, "", "linkbms: /no/such/file: No such file or directory\n"),
+      (["shell", "-c", "echo a; nonsense; echo b"], 2, "a\n", "linkbms: -c:1: there is no command 'nonsense'"),
+      (["-c", "quit 9"], 9, "", ""),
+      (["shell", "-x", "/no/such/script"], 2, "", "linkbms: /no/such/script: No such file or directory\n"),
+    ] as [([String], Int32, String, String)])
   func answers(arguments: [String], status: Int32, output: String, errors: String) throws {
     let result = try run(BuiltProgram.path, arguments)
     #expect(result.status == status, "\(arguments): \(result)")
@@ -32,15 +33,16 @@ import Testing
     #expect(errors.isEmpty ? result.errors.isEmpty : result.errors.hasPrefix(errors), "\(arguments): \(result.errors)")
   }
 
-  @Test(arguments: [
-    ("echo a\nversion\n", 0, "a\nlinkbms 0.1.0\n"),
-    ("echo no newline at the end", 0, "no newline at the end\n"),
-    ("", 0, ""),
-    ("echo a\nnonsense\necho b\n", 2, "a\n"),
-    ("set onerror continue\nnonsense\necho b\n", 2, "b\n"),
-    ("echo a\nquit 5\necho b\n", 5, "a\n"),
-    ("apropos zzz\necho b\n", 1, "b\n"),
-  ] as [(String, Int32, String)])
+  @Test(
+    arguments: [
+      ("echo a\nversion\n", 0, "a\nlinkbms 0.1.0\n"),
+      ("echo no newline at the end", 0, "no newline at the end\n"),
+      ("", 0, ""),
+      ("echo a\nnonsense\necho b\n", 2, "a\n"),
+      ("set onerror continue\nnonsense\necho b\n", 2, "b\n"),
+      ("echo a\nquit 5\necho b\n", 5, "a\n"),
+      ("apropos zzz\necho b\n", 1, "b\n"),
+    ] as [(String, Int32, String)])
   func takesCommandsFromAPipe(script: String, status: Int32, output: String) throws {
     let result = try run(BuiltProgram.path, [], input: script)
     #expect(result.status == status && result.output == output, "\(script): \(result)")

@@ -38,9 +38,11 @@ import Testing
     #expect(try words(line) == expected)
   }
 
-  @Test(arguments: [
-    ("*.log", "*.log"), ("'*'.log", nil), ("a'*'?", "a\\*?"), ("x[0-9]", "x[0-9]"), ("\\*", nil), ("$name*", "a b\\**"), ("plain", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("*.log", "*.log"), ("'*'.log", nil), ("a'*'?", "a\\*?"), ("x[0-9]", "x[0-9]"), ("\\*", nil), ("$name*", "a b\\**"),
+      ("plain", nil),
+    ] as [(String, String?)])
   func onlyWhatIsNotQuotedIsAPattern(line: String, expected: String?) throws {
     guard case .command(let words, _)? = try statements(line).first else {
       Issue.record("no command in \(line)")

@@ -10,9 +10,12 @@ private final class TestShell {
   let session: ShellSession
 
   init() throws {
+    // As the program does: a reader that leaves must not end the test run.
+    signal(SIGPIPE, SIG_IGN)
     try FileNames.makeFolder(folder)
     let world = ShellWorld(
-      output: try ByteOutput(path: folder + "/out", appending: true), errors: try ByteOutput(path: folder + "/err", appending: true, buffering: .none),
+      output: try ByteOutput(path: folder + "/out", appending: true),
+      errors: try ByteOutput(path: folder + "/err", appending: true, buffering: .none),
       terminal: Terminal())
     session = ShellSession(world: world, names: NoNames())
     session.variables["dir"] = folder
@@ -22,7 +25,9 @@ private final class TestShell {
 
   func read(_ name: String) -> String { (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? "" }
 
-  func write(_ name: String, _ text: String) throws { try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8) }
+  func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+  }
 
   /// Runs a script; what it printed, what it said, how it ended.
   func run(_ script: String) throws -> (output: String, errors: String, outcome: ShellSession.Outcome) {
@@ -33,23 +38,24 @@ private final class TestShell {
 }
 
 @Suite struct ShellSessionTests {
-  @Test(arguments: [
-    ("echo a b; echo c", "a b\nc\n"),
-    ("version", "linkbms 0.1.0\n"),
-    ("linkbms version", "linkbms 0.1.0\n"),
-    ("vers", "linkbms 0.1.0\n"),
-    ("let x one two; echo $x ${x}!", "one two one two!\n"),
-    ("let x = 5; echo $x", "5\n"),
-    ("alias e echo -n 'a  b'; e c", "-n a  b c\n"),
-    ("alias echo echo loop; echo x", "loop x\n"),
-    ("alias e echo; alias e; alias | grep -c '^e '", ""),
-    ("echo '*' \\; 'a;b'", "* ; a;b\n"),
-    ("echo --help -x", "--help -x\n"),
-    ("set format json; set | grep format", ""),
-    ("echo hidden > $dir/file; echo shown", "shown\n"),
-    ("# nothing\n\n  \necho x # comment", "x\n"),
-    ("?", nil), ("help", nil), ("help open", nil), ("open --help", nil), ("apropos capture", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("echo a b; echo c", "a b\nc\n"),
+      ("version", "linkbms 0.1.0\n"),
+      ("linkbms version", "linkbms 0.1.0\n"),
+      ("vers", "linkbms 0.1.0\n"),
+      ("let x one two; echo $x ${x}!", "one two one two!\n"),
+      ("let x = 5; echo $x", "5\n"),
+      ("alias e echo -n 'a  b'; e c", "-n a  b c\n"),
+      ("alias echo echo loop; echo x", "loop x\n"),
+      ("alias e echo; alias e; alias | grep -c '^e '", ""),
+      ("echo '*' \\; 'a;b'", "* ; a;b\n"),
+      ("echo --help -x", "--help -x\n"),
+      ("set format json; set | grep format", ""),
+      ("echo hidden > $dir/file; echo shown", "shown\n"),
+      ("# nothing\n\n  \necho x # comment", "x\n"),
+      ("?", nil), ("help", nil), ("help open", nil), ("open --help", nil), ("apropos capture", nil),
+    ] as [(String, String?)])
   func runsLines(script: String, expected: String?) throws {
     let shell = try TestShell()
     let result = try shell.run(script)
@@ -58,26 +64,27 @@ private final class TestShell {
     #expect(result.outcome == .goesOn(0))
   }
 
-  @Test(arguments: [
-    ("echo a; nonsense; echo b", "a\n", "linkbms: -c:1: there is no command 'nonsense'; 'help' lists them\n", 2),
-    ("echo a\nech 'x\necho b", "a\n", "linkbms: -c:2: the ' in column 5 is not closed\n", 2),
-    ("echo $nobody_has_this", "", "linkbms: -c:1: there is no variable $nobody_has_this; ", 2),
-    ("s 1", "", "linkbms: -c:1: 's' could be set, sleep, source\n", 2),
-    ("verison", "", "linkbms: -c:1: there is no command 'verison'; did you mean 'version'?\n", 2),
-    ("version --wrong", "", "linkbms: -c:1: Unknown option '--wrong'\nUsage: version\n", 2),
-    ("open /no/such/file", "", "linkbms: -c:1: /no/such/file: No such file or directory\n", 2),
-    ("open /", "", "linkbms: -c:1: /: Is a directory\n", 2),
-    ("close", "", "linkbms: -c:1: no capture is open\n", 2),
-    ("echo x > /no/such/file; echo b", "", "linkbms: -c:1: cannot write /no/such/file: No such file or directory\n", 2),
-    ("echo x > /dev/full; echo b", "", "linkbms: -c:1: cannot write /dev/full: No space left on device\n", 2),
-    ("! exit 3\necho b", "", "linkbms: -c:1: 'exit 3' ended with status 3\n", 2),
-    ("set formt json", "", "linkbms: -c:1: there is no setting 'formt'; did you mean 'format'", 2),
-    ("set format xml", "", "linkbms: -c:1: format is text, json, csv, not 'xml'\n", 2),
-    ("sleep -- -1", "", "linkbms: -c:1: SECONDS is 0 to 1000000, not -1.0\n", 2),
-    ("quit 256", "", "linkbms: -c:1: The value '256' is invalid for '<status>'\n", 2),
-    // Findings are a result: the script goes on, and its status tells.
-    ("apropos zzz; echo b", "b\n", "linkbms: nothing about 'zzz'", 1),
-  ] as [(String, String, String, Int32)])
+  @Test(
+    arguments: [
+      ("echo a; nonsense; echo b", "a\n", "linkbms: -c:1: there is no command 'nonsense'; 'help' lists them\n", 2),
+      ("echo a\nech 'x\necho b", "a\n", "linkbms: -c:2: the ' in column 5 is not closed\n", 2),
+      ("echo $nobody_has_this", "", "linkbms: -c:1: there is no variable $nobody_has_this; ", 2),
+      ("s 1", "", "linkbms: -c:1: 's' could be set, sleep, source\n", 2),
+      ("verison", "", "linkbms: -c:1: there is no command 'verison'; did you mean 'version'?\n", 2),
+      ("version --wrong", "", "linkbms: -c:1: Unknown option '--wrong'\nUsage: version\n", 2),
+      ("open /no/such/file", "", "linkbms: -c:1: /no/such/file: No such file or directory\n", 2),
+      ("open /", "", "linkbms: -c:1: /: Is a directory\n", 2),
+      ("close", "", "linkbms: -c:1: no capture is open\n", 2),
+      ("echo x > /no/such/file; echo b", "", "linkbms: -c:1: cannot write /no/such/file: No such file or directory\n", 2),
+      ("echo x > /dev/full; echo b", "", "linkbms: -c:1: cannot write /dev/full: No space left on device\n", 2),
+      ("! exit 3\necho b", "", "linkbms: -c:1: 'exit 3' ended with status 3\n", 2),
+      ("set formt json", "", "linkbms: -c:1: there is no setting 'formt'; did you mean 'format'", 2),
+      ("set format xml", "", "linkbms: -c:1: format is text, json, csv, not 'xml'\n", 2),
+      ("sleep -- -1", "", "linkbms: -c:1: SECONDS is 0 to 1000000, not -1.0\n", 2),
+      ("quit 256", "", "linkbms: -c:1: The value '256' is invalid for '<status>'\n", 2),
+      // Findings are a result: the script goes on, and its status tells.
+      ("apropos zzz; echo b", "b\n", "linkbms: nothing about 'zzz'", 1),
+    ] as [(String, String, String, Int32)])
   func stopsAtTheFirstError(script: String, output: String, error: String, status: Int32) throws {
     let result = try TestShell().run(script)
     #expect(result.output == output)
@@ -101,7 +108,8 @@ private final class TestShell {
 
   @Test func writesAndAppendsFiles() throws {
     let shell = try TestShell()
-    _ = try shell.run("echo one > $dir/f; echo two >> $dir/f; version | tr a-z A-Z > $dir/g\nhelp open > $dir/h; open --help > \"$dir/i\"")
+    _ = try shell.run(
+      "echo one > $dir/f; echo two >> $dir/f; version | tr a-z A-Z > $dir/g\nhelp open > $dir/h; open --help > \"$dir/i\"")
     #expect(shell.read("f") == "one\ntwo\n")
     #expect(shell.read("g") == "LINKBMS 0.1.0\n")
     #expect(shell.read("h").contains("USAGE: open <file>"))
@@ -157,7 +165,8 @@ private final class TestShell {
     let shell = try TestShell()
     shell.session.optionDefaults = ["format": "csv", "unknown": "x"]
     let option = ArgumentInfo(
-      kind: .option, shouldDisplay: true, isOptional: true, isRepeating: false, names: [ArgumentInfo.Name(kind: .long, name: "format")],
+      kind: .option, shouldDisplay: true, isOptional: true, isRepeating: false,
+      names: [ArgumentInfo.Name(kind: .long, name: "format")],
       allValues: ["text", "csv"])
     let command = CommandInfo(commandName: "demo", arguments: [option])
     #expect(shell.session.defaults(for: command, given: ["demo", "x"]) == ["--format", "csv"])

@@ -24,10 +24,12 @@ struct ManualPage {
     section(
       "ENVIRONMENT",
       [
-        ".TP\n.B NO_COLOR\nIf set and not empty, output has no colour.", ".TP\n.B COLUMNS\nWidth of the output, over what the terminal says.",
+        ".TP\n.B NO_COLOR\nIf set and not empty, output has no colour.",
+        ".TP\n.B COLUMNS\nWidth of the output, over what the terminal says.",
         ".TP\n.B PAGER\nThe program that \\fB| pager\\fR stands for at the prompt.",
       ])
-    section("FILES", [".TP\n.I $XDG_STATE_HOME/linkbms/history\nLines typed at the prompt; $XDG_STATE_HOME is ~/.local/state unless set."])
+    let history = "Lines typed at the prompt; $XDG_STATE_HOME is ~/.local/state unless set."
+    section("FILES", [".TP\n.I $XDG_STATE_HOME/linkbms/history\n\(history)"])
   }
 
   /// The page, for `man -l -`.

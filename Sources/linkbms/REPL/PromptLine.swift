@@ -36,7 +36,8 @@ enum PromptLineError: Error, Equatable {
   var text: String {
     switch self {
     case .unclosedQuote(let quote, let column): "the \(quote) in column \(column) is not closed"
-    case .undefinedVariable(let name): "there is no variable $\(name); 'let \(name) VALUE' makes one, and \\$ is a plain dollar sign"
+    case .undefinedVariable(let name):
+      "there is no variable $\(name); 'let \(name) VALUE' makes one, and \\$ is a plain dollar sign"
     case .unclosedBrace(let column): "the ${ in column \(column) is not closed by }"
     case .noCommand(let sign): "there is no command before \(sign)"
     case .noFileName(let sign): "expected a file name after \(sign)"
@@ -128,7 +129,9 @@ extension PromptScanner {
     return String(decoding: rest, as: UTF8.self)
   }
 
-  private mutating func redirect(_ words: [PromptWord], _ variable: (String) -> String?) throws(PromptLineError) -> PromptStatement {
+  private mutating func redirect(
+    _ words: [PromptWord], _ variable: (String) -> String?
+  ) throws(PromptLineError) -> PromptStatement {
     var sign = ">"
     position += 1
     if peek == UInt8(ascii: ">") {
@@ -148,9 +151,7 @@ extension PromptScanner {
 
   private mutating func word(_ variable: (String) -> String?) throws(PromptLineError) -> PromptWord {
     var word = WordInTheMaking()
-    if peek == UInt8(ascii: "~"), position + 1 == bytes.count || bytes[position + 1] == UInt8(ascii: "/") || bytes[position + 1].endsWord,
-      let home = variable("HOME")
-    {
+    if isHomeSign, let home = variable("HOME") {
       position += 1
       word.add(quoted: home)
     }
@@ -175,6 +176,13 @@ extension PromptScanner {
     return word.finished
   }
 
+  /// Whether a `~` stands here that is a word of its own or begins a path.
+  private var isHomeSign: Bool {
+    guard peek == UInt8(ascii: "~") else { return false }
+    guard position + 1 < bytes.count else { return true }
+    return bytes[position + 1] == UInt8(ascii: "/") || bytes[position + 1].endsWord
+  }
+
   private mutating func singleQuotes(into word: inout WordInTheMaking) throws(PromptLineError) {
     let column = position + 1
     position += 1
@@ -196,7 +204,7 @@ extension PromptScanner {
       }
       position += 1
       if byte == UInt8(ascii: "\"") { return }
-      if byte == UInt8(ascii: "\\"), let next = peek, [UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "$")].contains(next) {
+      if byte == UInt8(ascii: "\\"), let next = peek, "\"\\$".utf8.contains(next) {
         word.add(quoted: next)
         position += 1
       } else {

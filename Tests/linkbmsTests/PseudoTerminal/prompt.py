@@ -339,6 +339,8 @@ def pages_and_redirects(home):
 
 
 def main():
+    # The test runner may have started this with signals blocked, which the shell and the program would inherit.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     wanted = sys.argv[2:]
     failures = 0
     for function in CASES:
