@@ -11,7 +11,9 @@ struct ProcessWorld: World {
 
   init() {
     let device = TerminalDevice(descriptor: 1)
-    terminal = Terminal(device)
+    var terminal = Terminal(device)
+    terminal.progressIsWanted = TerminalDevice(descriptor: 2).isTerminal
+    self.terminal = terminal
     output = ByteOutput(descriptor: 1, buffering: terminal.isTerminal ? .none : .full)
   }
 
@@ -32,6 +34,15 @@ struct ProcessWorld: World {
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }
+
+  var inputIsTerminal: Bool { TerminalDevice(descriptor: 0).isTerminal }
+
+  var defaultFormat: OutputFormat { .text }
+
+  mutating func showProgress(_ line: String?) {
+    // Back to the first column, and what the line before left is wiped.
+    try? errors.write("\r\u{1B}[K" + (line.map { String($0.prefix(max(20, terminal.columns - 1))) } ?? ""))
+  }
 }
 
 extension Terminal {

@@ -2,13 +2,15 @@ import ArgumentParser
 import Formats
 
 /// How a command ended (design.md "Exit status"); 128 + n stands for a signal.
-enum ExitStatus: Int32, Sendable {
+enum ExitStatus: Int32, Sendable, Comparable {
   /// Done, and nothing wrong.
   case done = 0
   /// Done, and there are findings, differences or damage.
   case findings = 1
   /// Could not do it: usage, input or device.
   case failed = 2
+
+  static func < (a: ExitStatus, b: ExitStatus) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// Everything a command may touch. The same command runs from the command line and at the prompt; only its world differs.
@@ -21,6 +23,12 @@ protocol World {
   mutating func note(_ line: String)
   /// What the output can show.
   var terminal: Terminal { get }
+  /// Whether standard input is a terminal, so that nothing can be read from it as a capture.
+  var inputIsTerminal: Bool { get }
+  /// `--format` where a command is not told: text, unless the prompt's `set format` says otherwise.
+  var defaultFormat: OutputFormat { get }
+  /// Shows a line of progress in place of the one before; `nil` clears it.
+  mutating func showProgress(_ line: String?)
   /// The definitions in use.
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary
   /// The capture that the prompt has open; commands without a FILE work on it.
@@ -52,6 +60,8 @@ struct Terminal: Sendable, Equatable {
   var columns = 80
   /// Whether colour is wanted: a terminal, and `NO_COLOR` is not set.
   var usesColour = false
+  /// Whether standard error is a terminal, where progress may be shown.
+  var progressIsWanted = false
 }
 
 /// Why a command could not do it. `message` names the file or option, what was found, what was expected, what to do.

@@ -3,7 +3,7 @@ public struct CaptureProblem: Hashable, Sendable {
   /// Where in the source.
   public struct Position: Hashable, Sendable {
     /// What `number` counts.
-    public enum Unit: String, Hashable, Sendable { case line, block, packet }
+    public enum Unit: String, Hashable, Sendable { case line, block, packet, record }
     public var unit: Unit
     /// From 1.
     public var number: UInt64
@@ -57,6 +57,7 @@ public struct CaptureProblem: Hashable, Sendable {
 extension CaptureProblem: CustomStringConvertible {
   /// One line for a person, without the file's name: `line 12 (byte 431): found "(17000", expected a time as (seconds.fraction)`.
   public var description: String {
-    "\(position.unit.rawValue) \(position.number) (byte \(position.byteOffset)): \(kind.rawValue): found \(found), expected \(expected)"
+    let place = position.unit == .record ? "" : " (byte \(position.byteOffset))"
+    return "\(position.unit.rawValue) \(position.number)\(place): \(kind.rawValue): found \(found), expected \(expected)"
   }
 }

@@ -10,6 +10,8 @@ struct ShellWorld: World {
   private var redirections: [Redirection] = []
   private var definitions = LoadedDefinitions()
   var openCapture: String?
+  /// `set format`.
+  var defaultFormat = OutputFormat.text
 
   /// - Parameters:
   ///   - output: data of commands that are not redirected.
@@ -39,6 +41,14 @@ struct ShellWorld: World {
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }
+
+  /// What is typed there are commands, never a capture.
+  var inputIsTerminal: Bool { true }
+
+  mutating func showProgress(_ line: String?) {
+    guard standardTerminal.isTerminal else { return }
+    try? errors.write("\r\u{1B}[K" + (line.map { String($0.prefix(max(20, standardTerminal.columns - 1))) } ?? ""))
+  }
 
   private var outputName: String { redirections.last?.name ?? "standard output" }
 }

@@ -1,0 +1,6 @@
+import Glibc
+
+/// Cores that this process may use.
+public enum ProcessorCount {
+  public static var available: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+}

@@ -1,0 +1,110 @@
+import Analysis
+import ArgumentParser
+import Bus
+import Formats
+
+/// `decode`: any capture in, named values out.
+struct DecodeCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decode",
+    abstract: "Name every frame of a capture and give its values.",
+    discussion: """
+      Reads candump logs and console output, pcap, pcapng, Vector ASC, PEAK TRC, SavvyCAN and python-can CSV, Battery-Emulator logs
+      and pasted text, all of them gzip-compressed too, from files or from standard input (-). The format, the protocol and its
+      variant are found from the content; --from, --protocol and --variant overrule that.
+
+      EXAMPLES
+        linkbms decode site.log                          every frame, a line each
+        linkbms decode site.log --summary                counts, periods and ranges
+        candump -L can0 | linkbms decode -               live
+        linkbms decode site.pcapng --format json | jq .  one JSON object a line
+        linkbms decode site.log --message Totals --changed
+        linkbms decode other.log --dbc vehicle.dbc
+
+      EXIT STATUS
+        0  decoded; 1  decoded, but the capture is damaged or lost frames; 2  could not read it.
+      """)
+
+  @Argument(help: ArgumentHelp("Captures; - is standard input.", valueName: "file"), completion: .file())
+  var files: [String] = []
+
+  @Option(help: ArgumentHelp("Output: text, json or csv.", valueName: "format"))
+  var format: OutputFormat?
+
+  @Flag(help: "Per message count and period, per signal minimum, mean, maximum and last.")
+  var summary = false
+
+  @OptionGroup var input: InputOptions
+  @OptionGroup(title: "Definitions") var definitions: DefinitionOptions
+  @OptionGroup(title: "Filters") var filters: FilterOptions
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    var status = ExitStatus.done
+    for file in try world.captures(files) {
+      let result = try decode(file, in: &world)
+      status = max(status, result)
+    }
+    return status
+  }
+
+  private func decode(_ file: String, in world: inout some World) throws -> ExitStatus {
+    var capture = try CaptureInput(path: file, format: input.from)
+    if input.explain { world.explain(capture) }
+    let chooser = try TableChooser(for: &capture, definitions, in: &world)
+    let selection = try filters.selection()
+    let shape = format ?? world.defaultFormat
+    if summary { return try summarise(&capture, chooser, selection, shape, in: &world) }
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    let output = makeOutput()
+    defer { freeOutput(output) }
+    switch shape {
+    case .text: return try run(TextRenderer(output: output, style: style), &capture, chooser, selection, in: &world)
+    case .json: return try run(JSONRenderer(output: output), &capture, chooser, selection, in: &world)
+    case .csv:
+      output.pointee.append(string: CSVRenderer.header)
+      return try run(CSVRenderer(output: output), &capture, chooser, selection, in: &world)
+    }
+  }
+
+  private func run(
+    _ renderer: some FrameRenderer, _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection,
+    in world: inout some World
+  ) throws -> ExitStatus {
+    var pipeline = DecodePipeline(renderer: renderer, chooser: chooser, selection: selection.isEmpty ? nil : selection)
+    var progress = Progress(of: capture.name, world.terminal)
+    let output = renderer.output
+    while try capture.readWindow(into: &pipeline) {
+      try world.drain(output)
+      if pipeline.isSatisfied || world.isInterrupted || (input.strict && pipeline.problems.hasDamage) { break }
+      world.show(&progress, capture.progress)
+    }
+    try world.drain(output)
+    world.end(&progress)
+    return world.report(pipeline.problems, of: capture.name)
+  }
+
+  private func summarise(
+    _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection, _ shape: OutputFormat, in world: inout some World
+  ) throws -> ExitStatus {
+    let drawsCourses = shape == .text && world.terminal.isTerminal
+    let sink = SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses)
+    var total = sink
+    if let parts = ParallelParts(capture, jobs: input.jobs), selection.isStateless {
+      total = parts.summarise { SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses) }
+    } else {
+      var progress = Progress(of: capture.name, world.terminal)
+      while try capture.readWindow(into: &total) {
+        if world.isInterrupted || (input.strict && total.problems.hasDamage) { break }
+        world.show(&progress, capture.progress)
+      }
+      world.end(&progress)
+    }
+    let renderer = SummaryRenderer(style: TextStyle(usesColour: world.terminal.usesColour), drawsCourses: drawsCourses)
+    switch shape {
+    case .text: try world.write(renderer.text(total))
+    case .json: try world.write(renderer.json(total))
+    case .csv: try world.write(renderer.csv(total))
+    }
+    return world.report(total.problems, of: capture.name)
+  }
+}

@@ -1,0 +1,77 @@
+import Analysis
+import ArgumentParser
+import Bus
+import Formats
+
+/// `identify`: which protocol, variant, address and sides a capture shows.
+struct IdentifyCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "identify",
+    abstract: "Say which protocol each bus of a capture speaks, and how sure that is.",
+    discussion: """
+      From the content alone: protocol, variant (byte order, offsets, signs), address, which side is present, the evidence, what else
+      was considered, and what does not fit. What is unknown is said to be unknown.
+
+      EXAMPLES
+        linkbms identify site.log
+        linkbms identify --format json site.pcapng | jq .protocol
+
+      EXIT STATUS
+        0  every bus identified; 1  a bus is unknown, or the capture is damaged; 2  could not read it.
+      """)
+
+  @Argument(help: ArgumentHelp("Captures; - is standard input.", valueName: "file"), completion: .file())
+  var files: [String] = []
+  @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
+  var format: OutputFormat?
+  @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
+  var dissectors: String?
+  @OptionGroup var input: InputOptions
+
+  func validate() throws {
+    guard format != .csv else { throw ValidationError("--format csv: identify has no table; use text or json") }
+  }
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    var options = DefinitionOptions()
+    options.dissectors = dissectors
+    let identifier = ProtocolIdentifier(try world.library(options))
+    var status = ExitStatus.done
+    let names = try world.captures(files)
+    for file in names {
+      var capture = try CaptureInput(path: file, format: input.from)
+      if input.explain { world.explain(capture) }
+      var sink = CensusSink()
+      var progress = Progress(of: capture.name, world.terminal)
+      while try capture.readWindow(into: &sink) {
+        if world.isInterrupted || (input.strict && sink.problems.hasDamage) { break }
+        world.show(&progress, capture.progress)
+      }
+      world.end(&progress)
+      let verdicts = identifier.identify(sink.census)
+      if (format ?? world.defaultFormat) == .json {
+        try world.write(verdicts.map(IdentificationReport.json).joined())
+      } else {
+        if names.count > 1 { try world.print(capture.name) }
+        let style = TextStyle(usesColour: world.terminal.usesColour)
+        try world.write(verdicts.map { IdentificationReport.text($0, style) }.joined(separator: "\n"))
+      }
+      if verdicts.isEmpty { world.note("linkbms: \(capture.name): no frames") }
+      if verdicts.contains(where: { $0.protocolName == nil }) || verdicts.isEmpty { status = max(status, .findings) }
+      let result = world.report(sink.problems, of: capture.name)
+      status = max(status, result)
+    }
+    return status
+  }
+}
+
+/// A census that also keeps what is wrong with the capture.
+struct CensusSink: RecordSink {
+  private(set) var census = TrafficCensus()
+  private(set) var problems = ProblemLog()
+
+  mutating func busAppeared(_ bus: BusID, named name: String) { census.busAppeared(bus, named: name) }
+  mutating func receive(_ record: borrowing CANRecord) { census.receive(record) }
+  mutating func receive(_ record: SideRecord) {}
+  mutating func report(_ problem: CaptureProblem) { problems.note(problem) }
+}

@@ -1,0 +1,61 @@
+public import ArgumentParser
+public import Formats
+
+/// `--format`.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable { case text, json, csv }
+
+extension CaptureFormat: ExpressibleByArgument {}
+
+/// Options of every command that reads captures.
+struct InputOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Read the capture as this format instead of recognising it.", valueName: "format"))
+  var from: CaptureFormat?
+  @Flag(help: "Say which format was recognised, and why.")
+  var explain = false
+  @Flag(help: "Stop at the first damaged line or block.")
+  var strict = false
+  @Option(name: [.short, .long], help: ArgumentHelp("Cores to use where the order of the output allows it.", valueName: "n"))
+  var jobs: Int?
+}
+
+/// The filters of `decode`.
+struct FilterOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Only this bus; repeatable.", valueName: "name"))
+  var bus: [String] = []
+  @Option(help: ArgumentHelp("Only this message; repeatable.", valueName: "name"))
+  var message: [String] = []
+  @Option(help: ArgumentHelp("From this time on: seconds as in the capture, or +seconds from its first record.", valueName: "time"))
+  var start: String?
+  @Option(help: ArgumentHelp("Up to this time.", valueName: "time"))
+  var end: String?
+  @Flag(help: "Only frames whose payload differs from the one before with the same ID.")
+  var changed = false
+  @Option(name: [.customShort("n"), .long], help: ArgumentHelp("Stop after so many frames.", valueName: "frames"))
+  var count: UInt64?
+
+  func selection() throws(WorldError) -> Selection {
+    var selection = Selection()
+    selection.buses = Set(bus)
+    selection.messages = Set(message)
+    selection.start = try FilterOptions.bound(start, "--start")
+    selection.end = try FilterOptions.bound(end, "--end")
+    selection.changedOnly = changed
+    selection.limit = count
+    return selection
+  }
+
+  private static func bound(_ text: String?, _ option: String) throws(WorldError) -> Selection.TimeBound? {
+    guard var text else { return nil }
+    let isRelative = text.hasPrefix("+")
+    if isRelative { text.removeFirst() }
+    let time = text.withUTF8 { bytes -> Int64? in
+      var cursor = ByteCursor(UnsafeRawBufferPointer(bytes))
+      guard let time = cursor.seconds(), cursor.isAtEnd else { return nil }
+      return time.nanoseconds
+    }
+    guard let time else {
+      throw WorldError(message: "\(option): found \"\(text)\", expected seconds such as 1700000000.5, or +12.5 from the first record")
+    }
+    return isRelative ? .relative(time) : .absolute(time)
+  }
+}
