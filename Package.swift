@@ -58,7 +58,8 @@ let package = Package(
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
-      dependencies: ["linkbms", "Analysis", "Formats", "Protocols", "Bus", "HostIO"], swiftSettings: strict),
+      dependencies: ["linkbms", "Analysis", "Formats", "Protocols", "Bus", "HostIO"], exclude: ["PseudoTerminal"],
+      swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]
 )

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 #include <readline/history.h>
 #include <readline/readline.h>
 
@@ -66,6 +68,22 @@ static void line_finished(char *line) {
   rl_callback_handler_remove();
 }
 
+// While a line is being typed Ctrl-C is a key like any other: as a signal it would overtake the keys typed before it.
+static void take_terminal(int meta) {
+  struct termios settings;
+  rl_prep_terminal(meta);
+  int descriptor = fileno(rl_instream ? rl_instream : stdin);
+  if (tcgetattr(descriptor, &settings) != 0) return;
+  settings.c_cc[VINTR] = _POSIX_VDISABLE;
+  tcsetattr(descriptor, TCSANOW, &settings);
+}
+
+static int on_control_c(int count, int key) {
+  (void)count, (void)key;
+  prompt_discard_line();
+  return 0;
+}
+
 void prompt_begin(const char *program, void *context, prompt_completer function, bool error_stream) {
   completer_context = context;
   completer = function;
@@ -82,6 +100,10 @@ void prompt_begin(const char *program, void *context, prompt_completer function,
   rl_filename_quote_characters = " \t\n\\\"'$><|#*?[;&";
   // A person's own ~/.inputrc may still say otherwise: it is read after these defaults.
   rl_variable_bind("enable-bracketed-paste", "on");
+  rl_prep_term_function = take_terminal;
+  rl_initialize();
+  Keymap maps[] = {emacs_standard_keymap, vi_insertion_keymap, vi_movement_keymap};
+  for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) rl_bind_key_in_map(3, on_control_c, maps[i]);
   using_history();
 }
 
@@ -105,13 +127,14 @@ prompt_state prompt_current_state(void) { return state; }
 const char *prompt_finished_line(void) { return finished_line; }
 
 void prompt_discard_line(void) {
-  // Leaves a search, a numeric argument or a half-typed key sequence as well.
-  rl_free_line_state();
-  rl_callback_sigcleanup();
   rl_point = rl_end;
   rl_redisplay();
   fputs("^C", rl_outstream);
   rl_crlf();
+  // Leaves a numeric argument and a half-typed key sequence as well, and the arrows begin at the latest line again.
+  rl_free_line_state();
+  rl_callback_sigcleanup();
+  using_history();
   rl_replace_line("", 1);
   rl_point = rl_mark = 0;
   rl_on_new_line();

@@ -65,10 +65,19 @@ static void handle_unless_ignored(int number, void (*handler)(int)) {
   handle(number, handler);
 }
 
+// A parent that starts us from a worker thread may hand down a mask that blocks everything.
+static void unblock(const int *numbers, int count) {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (int i = 0; i < count; i++) sigaddset(&wanted, numbers[i]);
+  sigprocmask(SIG_UNBLOCK, &wanted, NULL);
+}
+
 void signals_install(bool second_ends) {
   make_pipe();
   atomic_store(&second_stop_ends, second_ends);
   handle(SIGPIPE, SIG_IGN);
+  unblock((const int[]){SIGINT, SIGTERM, SIGHUP}, 3);
   handle_unless_ignored(SIGINT, on_stop);
   handle_unless_ignored(SIGTERM, on_stop);
   handle_unless_ignored(SIGHUP, on_stop);
@@ -77,6 +86,7 @@ void signals_install(bool second_ends) {
 void signals_install_prompt(void) {
   make_pipe();
   atomic_store(&second_stop_ends, false);
+  unblock((const int[]){SIGWINCH, SIGTSTP, SIGCONT}, 3);
   handle(SIGWINCH, on_resize);
 }
 

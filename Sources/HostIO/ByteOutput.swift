@@ -39,13 +39,15 @@ public final class ByteOutput {
   }
 
   /// Opens a file to write.
-  /// - Parameter appending: adds to the end instead of beginning anew.
+  /// - Parameters:
+  ///   - appending: adds to the end instead of beginning anew.
+  ///   - buffering: when bytes leave.
   /// - Throws: `failed` with what the system said (2 = no such folder, 13 = not allowed, 21 = a folder).
-  public convenience init(path: String, appending: Bool) throws(OutputError) {
+  public convenience init(path: String, appending: Bool, buffering: Buffering = .full) throws(OutputError) {
     let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appending ? O_APPEND : O_TRUNC)
     let descriptor = Glibc.open(path, flags, 0o666)
     guard descriptor >= 0 else { throw .failed(errno: errno) }
-    self.init(descriptor: descriptor, buffering: .full, owns: true)
+    self.init(descriptor: descriptor, buffering: buffering, owns: true)
   }
 
   deinit {

@@ -13,8 +13,10 @@ public struct ChildProcess: Sendable {
   }
 
   /// Starts `/bin/sh -c command`.
-  /// - Parameter input: becomes its standard input; `nil` shares ours. Standard output and error are always shared.
-  public init(shell command: String, input: Int32? = nil) throws(OutputError) {
+  /// - Parameters:
+  ///   - input: becomes its standard input; `nil` shares ours. Standard output and error are always shared.
+  ///   - variables: stand in its environment beside ours.
+  public init(shell command: String, input: Int32? = nil, variables: [String: String] = [:]) throws(OutputError) {
     var attributes = posix_spawnattr_t()
     var actions = posix_spawn_file_actions_t()
     posix_spawnattr_init(&attributes)
@@ -32,20 +34,26 @@ public struct ChildProcess: Sendable {
     if let input { posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO) }
 
     var child = pid_t()
-    let failure = withCStrings(["sh", "-c", command]) { posix_spawn(&child, "/bin/sh", &actions, &attributes, $0, environ) }
+    let failure = withCStrings(["sh", "-c", command]) { arguments in
+      withCStrings(Self.environment(with: variables)) { environment in
+        posix_spawn(&child, "/bin/sh", &actions, &attributes, arguments, environment)
+      }
+    }
     guard failure == 0 else { throw .failed(errno: failure) }
     identifier = child
   }
 
   /// Starts `/bin/sh -c command` with a pipe to its standard input; closing the output ends its input.
-  public static func piped(shell command: String) throws(OutputError) -> (child: ChildProcess, output: ByteOutput) {
+  public static func piped(
+    shell command: String, variables: [String: String] = [:]
+  ) throws(OutputError) -> (child: ChildProcess, output: ByteOutput) {
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else { throw .failed(errno: errno) }
     // Otherwise the child holds its own input open and never sees the end.
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     defer { close(ends[0]) }
     let output = ByteOutput(descriptor: ends[1], buffering: .full, owns: true)
-    return (try ChildProcess(shell: command, input: ends[0]), output)
+    return (try ChildProcess(shell: command, input: ends[0], variables: variables), output)
   }
 
   /// Waits for the end. Ctrl-C goes to the child, which shares the terminal; this only goes on waiting.
@@ -56,6 +64,20 @@ public struct ChildProcess: Sendable {
     }
     let signal = status & 0x7f
     return signal == 0 ? .exited((status >> 8) & 0xff) : .signalled(signal)
+  }
+}
+
+extension ChildProcess {
+  /// Our environment with `variables` added or in place of those of the same name, as `NAME=VALUE`.
+  private static func environment(with variables: [String: String]) -> [String] {
+    var result: [String] = []
+    var entry = environ
+    while let text = entry.pointee {
+      let line = String(cString: text)
+      if variables[String(line.prefix { $0 != "=" })] == nil { result.append(line) }
+      entry += 1
+    }
+    return result + variables.map { "\($0.key)=\($0.value)" }
   }
 }
 

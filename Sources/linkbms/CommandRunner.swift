@@ -40,7 +40,8 @@ enum CommandRunner {
     var text = root.fullMessage(for: error, columns: max(40, world.terminal.columns))
     if root == Prompt.self { text = Prompt.asTyped(text) }
     guard root.exitCode(for: error) == .success else {
-      if !place.isEmpty, text.hasPrefix("linkbms: ") { text.replaceSubrange(..<text.index(text.startIndex, offsetBy: 9), with: "linkbms: \(place)") }
+      let name = "linkbms: "
+      if text.hasPrefix(name) { text = name + place + text.dropFirst(name.count) }
       for line in text.split(separator: "\n", omittingEmptySubsequences: false) { world.note(String(line)) }
       return ExitStatus.failed.rawValue
     }

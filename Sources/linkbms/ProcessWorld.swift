@@ -49,7 +49,8 @@ extension Terminal {
   /// What `device` can show, given `COLUMNS`, `NO_COLOR` and `TERM`.
   init(_ device: TerminalDevice) {
     isTerminal = device.isTerminal
-    columns = FileNames.environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil } ?? device.columns ?? 80
+    let wanted = FileNames.environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil }
+    columns = wanted ?? device.columns ?? 80
     let refusesColour = !(FileNames.environment("NO_COLOR") ?? "").isEmpty || FileNames.environment("TERM") == "dumb"
     usesColour = isTerminal && !refusesColour
   }

@@ -7,6 +7,12 @@ struct ManualPage {
     section("NAME", [Self.escape("\(root.commandName) - \(Self.asPhrase(root.abstract ?? ""))")])
     synopsis(root)
     discussion(root, heading: "DESCRIPTION")
+    section(
+      "OPTIONS",
+      [
+        ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nSay how to use the program or, behind a command, that command.",
+        ".TP\n.B \\-\\-version\nPrint the version.",
+      ])
     lines.append(".SH COMMANDS")
     for command in root.shownSubcommands where command.commandName != "help" { describe(command, below: root.commandName) }
     section(
@@ -18,10 +24,12 @@ struct ManualPage {
     section(
       "ENVIRONMENT",
       [
-        ".TP\n.B NO_COLOR\nIf set and not empty, output has no colour.", ".TP\n.B COLUMNS\nWidth of the output, over what the terminal says.",
+        ".TP\n.B NO_COLOR\nIf set and not empty, output has no colour.",
+        ".TP\n.B COLUMNS\nWidth of the output, over what the terminal says.",
         ".TP\n.B PAGER\nThe program that \\fB| pager\\fR stands for at the prompt.",
       ])
-    section("FILES", [".TP\n.I $XDG_STATE_HOME/linkbms/history\nLines typed at the prompt; $XDG_STATE_HOME is ~/.local/state unless set."])
+    let history = "Lines typed at the prompt; $XDG_STATE_HOME is ~/.local/state unless set."
+    section("FILES", [".TP\n.I $XDG_STATE_HOME/linkbms/history\n\(history)"])
   }
 
   /// The page, for `man -l -`.
@@ -39,7 +47,8 @@ struct ManualPage {
     let name = "\(parent) \(command.commandName)"
     lines.append(".SS \(Self.escape(Self.usage(command, name: name)))")
     if let abstract = command.abstract { lines.append(Self.escape(abstract)) }
-    for argument in command.positionals + command.shownOptions { describe(argument) }
+    let own = command.shownOptions.filter { !["help", "version"].contains($0.preferredName?.name) }
+    for argument in command.positionals + own { describe(argument) }
     discussion(command, heading: nil)
     for below in command.shownSubcommands where below.commandName != "help" { describe(below, below: name) }
   }
@@ -78,7 +87,8 @@ struct ManualPage {
       let value = (argument.valueName ?? "value").uppercased() + (argument.isRepeating ? "..." : "")
       return argument.isOptional ? "[\(value)]" : value
     }
-    return ([name] + (command.shownOptions.isEmpty ? [] : ["[options]"]) + values).joined(separator: " ")
+    let hasOptions = command.shownOptions.contains { !["help", "version"].contains($0.preferredName?.name) }
+    return ([name] + (hasOptions ? ["[options]"] : []) + values).joined(separator: " ")
   }
 
   /// "Makes sense of X." → "makes sense of X": the form of a NAME line.

@@ -23,7 +23,7 @@ struct HelpBuiltIn: BuiltInCommand {
   private static func overview(_ shell: ShellSession) -> String {
     let builtIn = Set(Prompt.builtIns.map { $0._commandName })
     let shown = shell.commands.shownSubcommands
-    let width = (shown.map(\.commandName.count).max() ?? 0) + 2
+    let width = max("! COMMAND".count, shown.map(\.commandName.count).max() ?? 0) + 2
     func list(_ commands: [CommandInfo]) -> String {
       commands.map { "  \($0.commandName.padded(to: width))\($0.abstract ?? "")" }.joined(separator: "\n")
     }

@@ -36,7 +36,10 @@ struct SetBuiltIn: BuiltInCommand {
       format, protocol, variant, dissectors, dbc: used by every command that has such an option, unless the line gives one. \
       Without a VALUE a setting goes back to what it was at the start.
       """,
-      examples: [("set format json", "every command answers in JSON lines"), ("set onerror continue", "scripts go on after errors")]))
+      examples: [
+        ("set format json", "every command answers in JSON lines"),
+        ("set onerror continue", "scripts go on after errors"),
+      ]))
 
   /// Settings that stand for an option of that name.
   static let optionNames = ["format", "protocol", "variant", "dissectors", "dbc"]
@@ -53,7 +56,8 @@ struct SetBuiltIn: BuiltInCommand {
     case "format": shell.optionDefaults["format"] = try Self.format(value)
     case .some(let name) where Self.optionNames.contains(name): shell.optionDefaults[name] = value
     case .some(let name):
-      let hint = Suggestion.closest(to: name, in: Self.names).map { "did you mean '\($0)'" } ?? "there are \(Self.names.joined(separator: ", "))"
+      let near = Suggestion.closest(to: name, in: Self.names).map { "did you mean '\($0)'" }
+      let hint = near ?? "there are \(Self.names.joined(separator: ", "))"
       throw WorldError(message: "there is no setting '\(name)'; \(hint); 'let \(name) VALUE' makes a variable")
     }
     return .done
@@ -87,7 +91,10 @@ struct LetBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(
     commandName: "let", abstract: "Show variables, or give one a value.",
     discussion: HelpText.discussion(
-      "$NAME or ${NAME} stands for the value; $? is the status of the last command. What is not set comes from the environment.",
+      """
+      $NAME or ${NAME} stands for the value; $? is the status of the last command. What is not set comes from the environment, \
+      and programs behind ! and | find variables in theirs.
+      """,
       examples: [("let site captures/site.log", "then: open $site")]))
 
   @Argument(help: "Name: letters, digits and _.") var name: String?
@@ -98,7 +105,7 @@ struct LetBuiltIn: BuiltInCommand {
       for (name, value) in shell.variables.sorted(by: { $0.key < $1.key }) { try shell.world.print("\(name) \(value)") }
       return .done
     }
-    guard !name.isEmpty, name.utf8.allSatisfy({ UInt8(ascii: "_") == $0 || Character(UnicodeScalar($0)).isASCIIWordCharacter }) else {
+    guard !name.isEmpty, name.allSatisfy({ $0 == "_" || ($0.isASCII && ($0.isLetter || $0.isNumber)) }) else {
       throw WorldError(message: "'\(name)' is no name for a variable: letters, digits and _")
     }
     let words = value.first == "=" ? value.dropFirst() : value[...]
@@ -125,7 +132,9 @@ struct AliasBuiltIn: BuiltInCommand {
       }
       return .done
     }
-    guard !name.contains(where: { " \t;|>!'\"$\\".contains($0) }) else { throw WorldError(message: "'\(name)' is no name for a command") }
+    guard !name.contains(where: { " \t;|>!'\"$\\#".contains($0) }) else {
+      throw WorldError(message: "'\(name)' is no name for a command")
+    }
     if meaning.isEmpty, shell.aliases[name] == nil { throw WorldError(message: "there is no alias '\(name)'") }
     shell.aliases[name] = meaning.isEmpty ? nil : meaning.map(\.quotedForPrompt).joined(separator: " ")
     return .done
@@ -245,8 +254,4 @@ extension String {
     let isPlain = !isEmpty && !contains { " \t\n;|>'\"$\\#*?[~".contains($0) }
     return isPlain ? self : "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
-}
-
-extension Character {
-  fileprivate var isASCIIWordCharacter: Bool { isASCII && (isLetter || isNumber) }
 }

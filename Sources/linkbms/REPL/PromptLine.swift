@@ -36,7 +36,8 @@ enum PromptLineError: Error, Equatable {
   var text: String {
     switch self {
     case .unclosedQuote(let quote, let column): "the \(quote) in column \(column) is not closed"
-    case .undefinedVariable(let name): "there is no variable $\(name); 'let \(name) VALUE' makes one, and \\$ is a plain dollar sign"
+    case .undefinedVariable(let name):
+      "there is no variable $\(name); 'let \(name) VALUE' makes one, and \\$ is a plain dollar sign"
     case .unclosedBrace(let column): "the ${ in column \(column) is not closed by }"
     case .noCommand(let sign): "there is no command before \(sign)"
     case .noFileName(let sign): "expected a file name after \(sign)"
@@ -55,16 +56,21 @@ enum PromptLineError: Error, Equatable {
 ///
 /// One statement at a time, because an earlier one may set a variable that a later one uses.
 struct PromptScanner {
-  private let bytes: [UInt8]
+  private var bytes: [UInt8]
   private var position = 0
 
   /// Starts at the beginning of `line`.
   init(_ line: String) { bytes = Array(line.utf8) }
 
   /// The next statement; `nil` at the end of the line.
-  /// - Parameter variable: the value of a name, `nil` if there is none.
-  mutating func next(variable: (String) -> String?) throws(PromptLineError) -> PromptStatement? {
+  /// - Parameters:
+  ///   - alias: what a first word stands for; each counts once, so that `alias echo echo -n` comes to an end.
+  ///   - variable: the value of a name, `nil` if there is none.
+  mutating func next(
+    alias: (String) -> String? = { _ in nil }, variable: (String) -> String?
+  ) throws(PromptLineError) -> PromptStatement? {
     skip { $0.isBlank || $0 == UInt8(ascii: ";") }
+    expandAlias(alias)
     guard let first = peek else { return nil }
     if first == UInt8(ascii: "!") {
       position += 1
@@ -98,6 +104,17 @@ struct PromptScanner {
 }
 
 extension PromptScanner {
+  private mutating func expandAlias(_ alias: (String) -> String?) {
+    var used: Set<String> = []
+    while true {
+      let end = bytes[position...].firstIndex(where: \.endsWord) ?? bytes.count
+      let word = String(decoding: bytes[position..<end], as: UTF8.self)
+      guard let meaning = alias(word), used.insert(word).inserted else { return }
+      bytes.replaceSubrange(position..<end, with: meaning.utf8)
+      skip(\.isBlank)
+    }
+  }
+
   private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private mutating func skip(_ matches: (UInt8) -> Bool) {
@@ -112,7 +129,9 @@ extension PromptScanner {
     return String(decoding: rest, as: UTF8.self)
   }
 
-  private mutating func redirect(_ words: [PromptWord], _ variable: (String) -> String?) throws(PromptLineError) -> PromptStatement {
+  private mutating func redirect(
+    _ words: [PromptWord], _ variable: (String) -> String?
+  ) throws(PromptLineError) -> PromptStatement {
     var sign = ">"
     position += 1
     if peek == UInt8(ascii: ">") {
@@ -132,9 +151,7 @@ extension PromptScanner {
 
   private mutating func word(_ variable: (String) -> String?) throws(PromptLineError) -> PromptWord {
     var word = WordInTheMaking()
-    if peek == UInt8(ascii: "~"), position + 1 == bytes.count || bytes[position + 1] == UInt8(ascii: "/") || bytes[position + 1].endsWord,
-      let home = variable("HOME")
-    {
+    if isHomeSign, let home = variable("HOME") {
       position += 1
       word.add(quoted: home)
     }
@@ -159,6 +176,13 @@ extension PromptScanner {
     return word.finished
   }
 
+  /// Whether a `~` stands here that is a word of its own or begins a path.
+  private var isHomeSign: Bool {
+    guard peek == UInt8(ascii: "~") else { return false }
+    guard position + 1 < bytes.count else { return true }
+    return bytes[position + 1] == UInt8(ascii: "/") || bytes[position + 1].endsWord
+  }
+
   private mutating func singleQuotes(into word: inout WordInTheMaking) throws(PromptLineError) {
     let column = position + 1
     position += 1
@@ -180,7 +204,7 @@ extension PromptScanner {
       }
       position += 1
       if byte == UInt8(ascii: "\"") { return }
-      if byte == UInt8(ascii: "\\"), let next = peek, [UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "$")].contains(next) {
+      if byte == UInt8(ascii: "\\"), let next = peek, "\"\\$".utf8.contains(next) {
         word.add(quoted: next)
         position += 1
       } else {

@@ -20,7 +20,9 @@ struct ShellCommand: ToolCommand {
 
   @Option(name: .customShort("c"), help: ArgumentHelp("Run these commands, separated by ';'; repeatable.", valueName: "commands"))
   var commands: [String] = []
-  @Option(name: .customShort("x"), help: ArgumentHelp("Run the commands in this file; repeatable.", valueName: "file"), completion: .file())
+  @Option(
+    name: .customShort("x"), help: ArgumentHelp("Run the commands in this file; repeatable.", valueName: "file"),
+    completion: .file())
   var scripts: [String] = []
   @Flag(name: .shortAndLong, help: "Stay at the prompt after -c and -x.")
   var interactive = false

@@ -1,18 +1,6 @@
 import HostIO
 
 extension ShellSession {
-  /// Replaces a first word that is an alias by what it stands for, once per alias.
-  func expandingAlias(_ line: String) -> String {
-    var line = line
-    var used: Set<String> = []
-    while true {
-      let rest = line.drop { $0 == " " || $0 == "\t" }
-      let word = String(rest.prefix { !" \t;|>\n".contains($0) })
-      guard let meaning = aliases[word], used.insert(word).inserted else { return line }
-      line = meaning + rest.dropFirst(word.count)
-    }
-  }
-
   /// Words as the argument parser gets them: patterns become file names, the command gets its full name and the option defaults.
   func resolved(_ words: [PromptWord]) throws(WorldError) -> [String] {
     var arguments = words.flatMap(fileNames)
@@ -45,7 +33,7 @@ extension ShellSession {
   }
 
   /// `set format json` becomes `--format json` for every command that has the option and the value.
-  private func defaults(for command: CommandInfo, given arguments: [String]) -> [String] {
+  func defaults(for command: CommandInfo, given arguments: [String]) -> [String] {
     optionDefaults.sorted { $0.key < $1.key }.flatMap { name, value -> [String] in
       let written = "--\(name)"
       guard let option = command.option(written), option.fixedValues?.contains(value) ?? true else { return [] }

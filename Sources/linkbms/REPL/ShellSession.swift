@@ -61,10 +61,10 @@ extension ShellSession {
   /// Runs what stands on one line. Errors have been said when this returns.
   /// - Parameter place: put before error messages, `site.lbx:3: `, for scripts.
   func run(line: String, place: String = "") -> Outcome {
-    var scanner = PromptScanner(expandingAlias(line))
+    var scanner = PromptScanner(line)
     var worst: Int32 = 0
     do throws(PromptLineError) {
-      while let statement = try scanner.next(variable: variable) {
+      while let statement = try scanner.next(alias: { aliases[$0] }, variable: variable) {
         lastStatus = run(statement, place: place)
         worst = max(worst, lastStatus)
         if let wantsToQuit { return .ends(wantsToQuit.status) }
@@ -92,7 +92,7 @@ extension ShellSession {
   private func run(_ words: [PromptWord], _ target: OutputTarget) throws -> Int32 {
     let arguments = try resolved(words)
     guard !arguments.isEmpty else { return 0 }
-    try world.beginRedirection(to: target)
+    try world.beginRedirection(to: target, variables: variables)
     let result = outcome(of: arguments)
     do throws(WorldError) { try world.endRedirection(to: target) } catch {
       // A command that failed has its own, nearer reason.
@@ -118,7 +118,7 @@ extension ShellSession {
     guard !command.isEmpty else { throw WorldError(message: "expected a program after !, for example: ! ls") }
     try world.flush()
     let child: ChildProcess
-    do throws(OutputError) { child = try ChildProcess(shell: command) } catch {
+    do throws(OutputError) { child = try ChildProcess(shell: command, variables: variables) } catch {
       throw WorldError(message: "cannot start '\(command)': \(error.text)")
     }
     switch child.wait() {

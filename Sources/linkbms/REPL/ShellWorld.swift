@@ -55,7 +55,8 @@ struct ShellWorld: World {
 
 extension ShellWorld {
   /// Sends data to `target` until `endRedirection`; nests, for `source FILE > LOG`.
-  mutating func beginRedirection(to target: OutputTarget) throws(WorldError) {
+  /// - Parameter variables: what a program behind `|` finds in its environment beside ours.
+  mutating func beginRedirection(to target: OutputTarget, variables: [String: String]) throws(WorldError) {
     try flush()
     switch target {
     case .standard: break
@@ -67,7 +68,7 @@ extension ShellWorld {
       }
     case .program(let command):
       do throws(OutputError) {
-        let program = try ChildProcess.piped(shell: Self.withPager(command))
+        let program = try ChildProcess.piped(shell: Self.withPager(command), variables: variables)
         redirections.append(Redirection(output: program.output, name: command, child: program.child))
       } catch {
         throw WorldError(message: "cannot start '\(command)': \(error.text)")
