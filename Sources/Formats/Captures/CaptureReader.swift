@@ -4,6 +4,8 @@
 /// rest for the next call, so that files, pipes and decompressors of any length run in constant memory.
 public enum CaptureReader: Sendable {
   case candump(CandumpReader)
+  case pcap(PcapReader)
+  case pcapng(PcapngReader)
   case console(LineReader<CandumpConsoleFormat>)
   case asc(LineReader<ASCFormat>)
   case trc(LineReader<TRCFormat>)
@@ -22,7 +24,9 @@ public enum CaptureReader: Sendable {
     case .savvycan: self = .savvycan(LineReader(SavvyCANFormat()))
     case .pythonCAN: self = .pythonCAN(LineReader(PythonCANFormat()))
     case .batteryEmulator: self = .batteryEmulator(LineReader(BatteryEmulatorFormat()))
-    case .pasted, .pcap, .pcapng: self = .pasted(LineReader(PastedTextFormat()))
+    case .pcap: self = .pcap(PcapReader())
+    case .pcapng: self = .pcapng(PcapngReader())
+    case .pasted: self = .pasted(LineReader(PastedTextFormat()))
     }
   }
 
@@ -32,6 +36,14 @@ public enum CaptureReader: Sendable {
     case .candump(var reader):
       let taken = reader.read(bytes, isEnd: isEnd, into: &sink)
       self = .candump(reader)
+      return taken
+    case .pcap(var reader):
+      let taken = reader.read(bytes, isEnd: isEnd, into: &sink)
+      self = .pcap(reader)
+      return taken
+    case .pcapng(var reader):
+      let taken = reader.read(bytes, isEnd: isEnd, into: &sink)
+      self = .pcapng(reader)
       return taken
     default: return readText(bytes, isEnd: isEnd, into: &sink)
     }
@@ -43,9 +55,7 @@ public enum CaptureReader: Sendable {
   ) -> Int {
     let taken: Int
     switch self {
-    case .candump(var reader):
-      taken = reader.read(bytes, isEnd: isEnd, into: &sink)
-      self = .candump(reader)
+    case .candump, .pcap, .pcapng: taken = bytes.count
     case .console(var reader):
       taken = reader.read(bytes, isEnd: isEnd, into: &sink)
       self = .console(reader)
@@ -75,6 +85,8 @@ public enum CaptureReader: Sendable {
   public var ignored: UInt64 {
     switch self {
     case .candump(let reader): reader.ignoredLines
+    case .pcap(let reader): reader.foreignPackets
+    case .pcapng(let reader): reader.ignoredBlocks
     case .console(let reader): reader.format.ignoredLines
     case .asc(let reader): reader.format.ignoredLines
     case .trc(let reader): reader.format.ignoredLines
