@@ -48,6 +48,11 @@ public final class DecodeTable: Sendable {
   /// Number of signal cells over all slots.
   public let cellCount: Int
   @usableFromInline let lookup: ProtocolPlan
+  /// The plan's hash table at fixed addresses: the look-up of every frame must not count references or check bounds.
+  @usableFromInline nonisolated(unsafe) let keys: UnsafePointer<UInt32>  // immutable memory, freed in deinit only
+  @usableFromInline nonisolated(unsafe) let values: UnsafePointer<Int32>  // immutable memory, freed in deinit only
+  @usableFromInline let hashShift: UInt32
+  @usableFromInline let hashMask: Int
 
   public init(_ dissection: DissectionPlan) {
     self.dissection = dissection
@@ -66,11 +71,32 @@ public final class DecodeTable: Sendable {
         simpleLength: isSimple ? message.bytesNeeded : 255)
     }
     cellCount = cells
+    let keyMemory = UnsafeMutablePointer<UInt32>.allocate(capacity: plan.keys.count)
+    keyMemory.initialize(from: plan.keys, count: plan.keys.count)
+    keys = UnsafePointer(keyMemory)
+    let valueMemory = UnsafeMutablePointer<Int32>.allocate(capacity: plan.values.count)
+    valueMemory.initialize(from: plan.values, count: plan.values.count)
+    values = UnsafePointer(valueMemory)
+    hashShift = plan.hashShift
+    hashMask = plan.keys.count - 1
+  }
+
+  deinit {
+    keys.deallocate()
+    values.deallocate()
   }
 
   /// The slot of a frame that can be decoded; `nil` for an unknown ID and for remote and error frames, which carry no data.
   @inlinable @inline(__always) public func slot(of frame: borrowing CANFrame) -> Int? {
-    frame.flags.rawValue & 3 == 0 ? lookup.slot(of: frame.id) : nil
+    guard frame.flags.rawValue & 3 == 0 else { return nil }
+    let id = frame.id.rawValue
+    var place = Int((id &* ProtocolPlan.hashMultiplier) &>> hashShift)
+    // At most a quarter of the places are taken, so this ends.
+    while values[place] >= 0 {
+      if keys[place] == id { return Int(values[place]) }
+      place = (place &+ 1) & hashMask
+    }
+    return nil
   }
 
   /// What the slot's ID means.
