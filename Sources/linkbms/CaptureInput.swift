@@ -82,6 +82,7 @@ struct CaptureInput {
     let (bytes, isEnd) = try window.next()
     let taken = reader.read(bytes, isEnd: isEnd, into: &sink)
     window.consume(taken)
+    if isEnd, let problem = window.problem { sink.report(problem) }
     return !isEnd
   }
 }
