@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// Vector ASC: classic and FD, absolute and relative times, hexadecimal and decimal base.
 ///

@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// Battery-Emulator's logs: `(7.556) TX1 54A [8] 10 0 70 2 …` (new), `7556  54A  8  10 0 70 …` (old serial form).
 ///

@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// SavvyCAN and GVRET CSV: `Time Stamp,ID,Extended,Dir,Bus,LEN,D1,…,D8`, µs, IDs in hexadecimal; older files have no `Dir`.
 ///

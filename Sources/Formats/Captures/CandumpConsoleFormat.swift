@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// candump's console output in any of its forms (`-t a/A/d/z`, `-N`, `-x`, `-a`, `-i`, `-S`, `-e`, `-8`, `-c`).
 ///

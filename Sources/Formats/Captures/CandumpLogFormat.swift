@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// candump's compact log, any shape of line the grammar allows (conventions.md §1): what the fast tier leaves, and what is wrong with
 /// a bad line.

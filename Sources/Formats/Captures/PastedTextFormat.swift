@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// Frames in text that people paste: forum posts, serial logs of emulators, tables, `struct can_frame` dumps, between any prose.
 ///

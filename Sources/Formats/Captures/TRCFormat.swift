@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// PEAK TRC 1.0, 1.1, 1.3, 2.0 and 2.1. The width of an ID is the number of its digits; bus N is `canN`.
 ///
