@@ -52,6 +52,11 @@ struct DecodeCommand: ToolCommand {
     if input.explain { world.explain(capture) }
     let chooser = try TableChooser(for: &capture, definitions, in: &world)
     let selection = try filters.selection()
+    if let expression = selection.expression {
+      for mistake in CompiledFilter.unknownNames(expression, Array(chooser.byBus.values) + [chooser.fallback]) {
+        throw WorldError(message: "--where: \(mistake)")
+      }
+    }
     let shape = format ?? world.defaultFormat
     if summary { return try summarise(&capture, chooser, selection, shape, in: &world) }
     let style = TextStyle(usesColour: world.terminal.usesColour)

@@ -36,23 +36,32 @@ extension ByteBuffer {
   }
 }
 
-/// Writes classic pcap with nanoseconds, link type 227. It has one interface: buses are not told apart.
+/// Writes classic pcap, link type 227. It has one interface: buses are not told apart.
+///
+/// The first record decides between micro- and nanoseconds, so that a source's digits come back as they were.
 public struct PcapWriter: CaptureWriter {
   public private(set) var losses = Losses()
+  private var isNanoseconds: Bool?
 
   public init() {}
 
-  public mutating func begin(into output: inout ByteBuffer) {
-    for word in [0xA1B2_3C4D, 0x0004_0002, 0, 0, 262_144, 227] as [UInt32] { output.append(word: word) }
-  }
+  public mutating func begin(into output: inout ByteBuffer) {}
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) {}
-  public mutating func finish(into output: inout ByteBuffer) {}
+  public mutating func finish(into output: inout ByteBuffer) { if isNanoseconds == nil { header(false, &output) } }
+
+  private mutating func header(_ isNanoseconds: Bool, _ output: inout ByteBuffer) {
+    self.isNanoseconds = isNanoseconds
+    for word in [isNanoseconds ? 0xA1B2_3C4D : 0xA1B2_C3D4, 0x0004_0002, 0, 0, 262_144, 227] as [UInt32] { output.append(word: word) }
+  }
 
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
-    losses.note(record, without: [.direction, .bus])
-    let time = record.precision == .none ? 0 : max(0, record.time.nanoseconds)
+    if isNanoseconds == nil { header(record.precision.writtenDigits == 9, &output) }
+    let isFine = isNanoseconds ?? false
+    losses.note(record, without: isFine ? [.direction, .bus] : [.direction, .bus, .timeDigits])
+    let own = record.time.nanoseconds
+    let time = record.precision == .none ? 0 : max(0, own)
     output.append(word: UInt32(clamping: time / 1_000_000_000))
-    output.append(word: UInt32(clamping: time % 1_000_000_000))
+    output.append(word: UInt32(clamping: time % 1_000_000_000 / (isFine ? 1 : 1000)))
     let length = UInt32(SocketCANPacket.length(record.frame))
     output.append(word: length)
     output.append(word: length)
@@ -71,6 +80,8 @@ public struct PcapngWriter: CaptureWriter {
   private struct Key: Hashable {
     var bus: BusID
     var linkType: UInt16
+    /// A bus whose records have different precisions has an interface for each; they share its name.
+    var isNanoseconds: Bool
   }
 
   public init() {}
@@ -85,29 +96,32 @@ public struct PcapngWriter: CaptureWriter {
 
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     losses.note(record, without: [])
-    let interface = interface(record.bus, 227, &output)
+    let isFine = record.precision.writtenDigits == 9
+    let interface = interface(record.bus, 227, isFine, &output)
     let frame = record.frame
-    packet(interface, record.precision == .none ? 0 : record.time.nanoseconds, record.direction, SocketCANPacket.length(frame), &output) {
+    let own = record.time.nanoseconds
+    let time = record.precision == .none ? 0 : isFine ? own : own / 1000
+    packet(interface, time, record.direction, SocketCANPacket.length(frame), &output) {
       SocketCANPacket.append(frame, to: &$0)
     }
   }
 
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) {
-    let interface = interface(record.bus, record.kind == .chain ? 147 : 148, &output)
+    let interface = interface(record.bus, record.kind == .chain ? 147 : 148, true, &output)
     packet(interface, record.precision == .none ? 0 : record.time.nanoseconds, record.direction, record.bytes.count, &output) { output in
       for byte in record.bytes { output.append(byte) }
     }
   }
 
   /// The interface of a bus, described when it is first needed: its link type shows only then.
-  private mutating func interface(_ bus: BusID, _ linkType: UInt16, _ output: inout ByteBuffer) -> UInt32 {
-    let key = Key(bus: bus, linkType: linkType)
+  private mutating func interface(_ bus: BusID, _ linkType: UInt16, _ isNanoseconds: Bool, _ output: inout ByteBuffer) -> UInt32 {
+    let key = Key(bus: bus, linkType: linkType, isNanoseconds: isNanoseconds)
     if let known = interfaces[key] { return known }
     let number = UInt32(interfaces.count)
     interfaces[key] = number
     let name = Array((Int(bus.index) < names.count ? names[Int(bus.index)] : "can\(bus.index)").utf8.prefix(255))
     let padded = (name.count + 3) & ~3
-    // if_name, if_tsresol 9, end of options.
+    // if_name, if_tsresol, end of options.
     let total = UInt32(20 + 4 + padded + 8 + 4)
     output.append(word: 1)
     output.append(word: total)
@@ -120,7 +134,7 @@ public struct PcapngWriter: CaptureWriter {
     output.append(repeating: 0, count: padded - name.count)
     output.append(half: 9)
     output.append(half: 1)
-    output.append(word: 9)
+    output.append(word: isNanoseconds ? 9 : 6)
     output.append(word: 0)
     output.append(word: total)
     return number
