@@ -120,6 +120,8 @@ public enum FormatDetector {
     var confidence = Double(counter.records) / tried
     // Prose swallows what strict formats call damage, so it must not win by that. A single frame between much prose is still a find.
     if format == .pasted { confidence = 0.3 + 0.3 * Double(counter.records) / Double(max(1, lines.count)) }
+    // Console output takes any word for a bus name: a form that gives the word a meaning goes first.
+    if format == .candumpConsole { confidence *= 0.97 }
     // A strict parser that calls half of the lines damage is the wrong one.
     if format != .pasted, confidence < 0.5 { confidence *= 0.3 }
     let damage = counter.damaged > 0 && format != .pasted ? ", \(counter.damaged) are damaged" : ""
