@@ -34,7 +34,7 @@ import Testing
   func eachExpressionSelectsItsFrames(text: String, frames: [Int]) throws { #expect(try Self.passing(text) == frames) }
 
   @Test(arguments: [
-    ("", 1), ("PackVoltage >", 14), ("PackVoltage > (1", 17), ("and", 4), ("1 2", 3), ("byte[64] = 1", 6), ("any thing", 5), ("'open", 1),
+    ("", 1), ("PackVoltage >", 14), ("PackVoltage > (1", 17), ("and", 1), ("1 2", 3), ("byte[64] = 1", 6), ("any thing", 5), ("'open", 1),
     ("a = 1 $", 7), ("1..2", 1), (String(repeating: "(", count: 200), 65),
   ])
   func mistakesAreFoundWithTheirColumn(text: String, column: Int) {
@@ -42,7 +42,7 @@ import Testing
       let expression = try FilterExpression.parse(text)
       Issue.record("\(text) was read as \(expression)")
     } catch {
-      #expect(error.column == column || text == "and", "\(text): \(error)")
+      #expect(error.column == column, "\(text): \(error)")
     }
   }
 

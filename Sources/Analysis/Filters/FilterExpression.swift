@@ -156,6 +156,7 @@ struct FilterParser {
   }
 
   private mutating func name(_ token: Token) throws(FilterExpression.Mistake) -> FilterExpression {
+    if ["and", "or", "not"].contains(token.text) { throw wrong("a signal, a field, a number, a text in quotes or (") }
     place += 1
     switch token.text {
     case "flag": return .flag(nil)
@@ -213,7 +214,7 @@ struct FilterParser {
       } else if character.isASCII, character.isNumber || character == "." {
         while place < text.count, text[place].isASCII, text[place].isLetter || text[place].isNumber || text[place] == "." { place += 1 }
         let word = String(text[start..<place])
-        guard let value = word.lowercased().hasPrefix("0x") ? UInt64(word.dropFirst(2), radix: 16).map(Double.init) : Double(word), value.isFinite else {
+        guard let value = word.lowercased().hasPrefix("0x") ? UInt64(word.dropFirst(2), radix: 16).map { Double($0) } : Double(word), value.isFinite else {
           return (tokens + [Token(kind: .end, text: "", column: start + 1)], .init(column: start + 1, found: "\"\(word)\"", expected: "a number"))
         }
         tokens.append(Token(kind: .number(value), text: word, column: start + 1))
