@@ -38,7 +38,8 @@ struct Selection {
 
   /// Whether nothing is selected at all: the fast way.
   var isEmpty: Bool {
-    buses.isEmpty && messages.isEmpty && start == nil && end == nil && !changedOnly && limit == nil && ids == nil && expression == nil
+    buses.isEmpty && messages.isEmpty && start == nil && end == nil && !changedOnly && limit == nil && ids == nil
+      && expression == nil
   }
 
   /// Whether records can be judged one by one, in any order: what allows several cores.

@@ -18,15 +18,20 @@ import Testing
     var filter = CompiledFilter(try FilterExpression.parse(text), table: table, busName: "can0")
     return frames.indices.filter { index in
       guard let frame = FrameText.parse(frames[index]) else { return false }
-      return filter.matches(CANRecord(time: Timestamp(nanoseconds: 0), direction: .received, frame: frame), slot: table.slot(of: frame) ?? -1)
+      return filter.matches(
+        CANRecord(time: Timestamp(nanoseconds: 0), direction: .received, frame: frame), slot: table.slot(of: frame) ?? -1)
     }
   }
 
   @Test(arguments: [
-    ("PackVoltage > 246.8", [0]), ("PackVoltage > 246.9", []), ("PackVoltage >= 246.9", [0]), ("PackVoltage = 246.9 and Soc < 50", [0]),
-    ("PackVoltage > 200 and CellVoltageMax > 3", [1]), ("PackVoltage > 200 or CellVoltageMax > 3", [0, 1]), ("not PackVoltage > 300", [0]),
-    ("message = 'Totals'", [0]), ("message = \"Status\" or id = 0x1234", [2, 3]), ("BasicStatus = 'discharge'", [2]), ("BasicStatus = 2", [2]),
-    ("any alarm", [2]), ("any fault", []), ("flag", [2]), ("bus = 'can0' and length < 8", [3]), ("byte[0] = 1", [3]), ("byte[0] = 0xA5", [0]),
+    ("PackVoltage > 246.8", [0]), ("PackVoltage > 246.9", []), ("PackVoltage >= 246.9", [0]),
+    ("PackVoltage = 246.9 and Soc < 50", [0]),
+    ("PackVoltage > 200 and CellVoltageMax > 3", [1]), ("PackVoltage > 200 or CellVoltageMax > 3", [0, 1]),
+    ("not PackVoltage > 300", [0]),
+    ("message = 'Totals'", [0]), ("message = \"Status\" or id = 0x1234", [2, 3]), ("BasicStatus = 'discharge'", [2]),
+    ("BasicStatus = 2", [2]),
+    ("any alarm", [2]), ("any fault", []), ("flag", [2]), ("bus = 'can0' and length < 8", [3]), ("byte[0] = 1", [3]),
+    ("byte[0] = 0xA5", [0]),
     ("sender = 'battery'", [0, 1, 2]), ("dir = 'tx'", []), ("address = 1", [0, 1, 2]), ("PackVoltage / 2 + 1 > 124", [0]),
     ("(Soc > 40 and Soc < 50) or Soc = 99", [0]), ("extended", [0, 1, 2, 3]), ("protocol = 'pylontech-hv' and not flag", [0, 1]),
     ("Soc - 46 = 0", [0]), ("PackCurrent > -1", [0]),
@@ -34,7 +39,8 @@ import Testing
   func eachExpressionSelectsItsFrames(text: String, frames: [Int]) throws { #expect(try Self.passing(text) == frames) }
 
   @Test(arguments: [
-    ("", 1), ("PackVoltage >", 14), ("PackVoltage > (1", 17), ("and", 1), ("1 2", 3), ("byte[64] = 1", 6), ("any thing", 5), ("'open", 1),
+    ("", 1), ("PackVoltage >", 14), ("PackVoltage > (1", 17), ("and", 1), ("1 2", 3), ("byte[64] = 1", 6), ("any thing", 5),
+    ("'open", 1),
     ("a = 1 $", 7), ("1..2", 1), (String(repeating: "(", count: 200), 65),
   ])
   func mistakesAreFoundWithTheirColumn(text: String, column: Int) {
@@ -53,7 +59,8 @@ import Testing
 
   @Test(arguments: [
     (["351:7FF"], "351#00", true), (["351:7FF"], "352#00", false), (["351~7FF"], "352#00", true), (["351~7FF"], "351#00", false),
-    (["4200:1FFFFFF0"], "00004201#00", true), (["4200:1FFFFFF0"], "00004211#00", false), (["351"], "351#00", true), (["351"], "00000351#00", false),
+    (["4200:1FFFFFF0"], "00004201#00", true), (["4200:1FFFFFF0"], "00004211#00", false), (["351"], "351#00", true),
+    (["351"], "00000351#00", false),
     (["00000351"], "00000351#00", true), (["351:7FF", "355:7FF"], "355#00", true), (["350:7F0", "351~7FF", "j"], "351#00", false),
     (["350:7F0", "351~7FF", "j"], "352#00", true), (["#FFFFFFFF"], "351#00", false),
   ])

@@ -3,7 +3,8 @@ import Testing
 
 /// The sources as text: what these rules read.
 enum Tree {
-  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
 
   static func swiftFiles(below folder: String) -> [(path: String, text: String)] {
     let base = root.appendingPathComponent(folder)
@@ -20,7 +21,8 @@ enum Rules {
   static func imports(_ text: String) -> [String] {
     text.split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ").map(String.init)
-      guard let place = words.firstIndex(of: "import"), place <= 2, words[..<place].allSatisfy({ ["public", "private", "internal", "package", "@testable"].contains($0) }),
+      guard let place = words.firstIndex(of: "import"), place <= 2,
+        words[..<place].allSatisfy({ ["public", "private", "internal", "package", "@testable"].contains($0) }),
         place + 1 < words.count
       else { return nil }
       return words[place + 1]
@@ -57,7 +59,9 @@ enum Rules {
   static let allowed: [String: Set<String>] = [
     "Bus": [], "Protocols": ["Bus"], "Formats": ["Bus", "Protocols", "Yams", "CZlib"], "Analysis": ["Bus", "Protocols", "Formats"],
     "HostIO": ["Bus", "Glibc", "CReadline", "CSignals"],
-    "linkbms": ["Bus", "Protocols", "Formats", "Analysis", "HostIO", "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc"],
+    "linkbms": [
+      "Bus", "Protocols", "Formats", "Analysis", "HostIO", "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc",
+    ],
   ]
 
   @Test(arguments: ["Bus", "Protocols", "Formats", "Analysis", "HostIO", "linkbms"])
@@ -76,7 +80,8 @@ enum Rules {
 
   @Test func foundationStaysOutOfTheStartUpPath() {
     // Foundation costs milliseconds at every start. One folder of the program may use it where nothing else does the job.
-    for file in Tree.swiftFiles(below: "Sources/linkbms") where !Set(Rules.imports(file.text)).isDisjoint(with: ["Foundation", "FoundationEssentials"]) {
+    for file in Tree.swiftFiles(below: "Sources/linkbms")
+    where !Set(Rules.imports(file.text)).isDisjoint(with: ["Foundation", "FoundationEssentials"]) {
       #expect(file.path.contains("/Help/"), "\(file.path)")
     }
   }
@@ -123,8 +128,12 @@ enum Rules {
   }
 
   @Test func theTopLevelIsWhatTheProjectNames() throws {
-    let expected: Set<String> = ["Package.swift", "Sources", "Tests", "Captures", "Dissectors", "tools", "README.md", "LICENSE", "CHANGELOG.md"]
-    let found = try FileManager.default.contentsOfDirectory(atPath: Tree.root.path).filter { !$0.hasPrefix(".") && $0 != "Package.resolved" }
+    let expected: Set<String> = [
+      "Package.swift", "Sources", "Tests", "Captures", "Dissectors", "tools", "README.md", "LICENSE", "CHANGELOG.md",
+    ]
+    let found = try FileManager.default.contentsOfDirectory(atPath: Tree.root.path).filter {
+      !$0.hasPrefix(".") && $0 != "Package.resolved"
+    }
     #expect(Set(found) == expected)
   }
 

@@ -64,7 +64,8 @@ public final class DecodeTable: Sendable {
       let message = plan.messages[Int(slot.message)]
       let range = Int(message.firstSignal)..<Int(message.firstSignal + message.signalCount)
       let isSimple =
-        !message.isMultiplexed && message.fitsOneWord && plan.signals[range].allSatisfy { $0.encoding.rawValue < 2 && $0.width <= 32 }
+        !message.isMultiplexed && message.fitsOneWord
+        && plan.signals[range].allSatisfy { $0.encoding.rawValue < 2 && $0.width <= 32 }
       defer { cells += range.count }
       return Slot(
         first: Int32(range.lowerBound), end: Int32(range.upperBound), firstCell: Int32(cells),

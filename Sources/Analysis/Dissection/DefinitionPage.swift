@@ -32,11 +32,15 @@ public struct DefinitionPage {
   public var text: String {
     let sidecar = definition.sidecar
     var lines = ["\(sidecar.protocolName): \(sidecar.title)", "", sidecar.summary]
-    lines.append("Bus: \(sidecar.bitRates.map { "\($0 / 1000)" }.joined(separator: " or ")) kbit/s, \(sidecar.width == .standard ? "11" : "29")-bit IDs")
+    lines.append(
+      "Bus: \(sidecar.bitRates.map { "\($0 / 1000)" }.joined(separator: " or ")) kbit/s, \(sidecar.width == .standard ? "11" : "29")-bit IDs"
+    )
     if !sidecar.variants.isEmpty {
       lines += ["", "Variants:"]
       let width = sidecar.variants.map(\.name.utf8.count).max() ?? 0
-      lines += sidecar.variants.map { "  " + $0.name.padded(to: width) + "  \($0.title)" + ($0.address.map { ", address \($0)" } ?? "") }
+      lines += sidecar.variants.map {
+        "  " + $0.name.padded(to: width) + "  \($0.title)" + ($0.address.map { ", address \($0)" } ?? "")
+      }
     }
     for reading in sidecar.readings {
       lines += ["", "\(reading.name): \(reading.title)"]
@@ -54,10 +58,14 @@ public struct DefinitionPage {
   private func cycleText(_ message: DBCMessage) -> String { message.cycleTime_ms.map { ", every \($0) ms" } ?? "" }
 
   private func describe(_ signal: DBCSignal) -> String {
-    let order = signal.bitLength <= 8 ? "" : signal.byteOrder == .littleEndian ? ", least significant byte first" : ", most significant byte first"
+    let order =
+      signal.bitLength <= 8
+      ? "" : signal.byteOrder == .littleEndian ? ", least significant byte first" : ", most significant byte first"
     var parts = ["\(signal.bitLength) bit\(signal.bitLength == 1 ? "" : "s")\(signal.isSigned ? " signed" : "")\(order)"]
     if signal.factor.value != 1 || signal.offset.value != 0 {
-      let offset = signal.offset.value == 0 ? "" : signal.offset.value < 0 ? " − \(String(signal.offset.description.dropFirst()))" : " + \(signal.offset)"
+      let offset =
+        signal.offset.value == 0
+        ? "" : signal.offset.value < 0 ? " − \(String(signal.offset.description.dropFirst()))" : " + \(signal.offset)"
       parts.append("raw × \(signal.factor)\(offset)\(signal.unit.isEmpty ? "" : " \(signal.unit)")")
     } else if !signal.unit.isEmpty {
       parts.append(signal.unit)
@@ -78,11 +86,14 @@ public struct DefinitionPage {
   /// A page with a table a message.
   public var markdown: String {
     let sidecar = definition.sidecar
-    var lines = ["# \(sidecar.title) (`\(sidecar.protocolName)`\(variant.map { ", variant `\($0.name)`" } ?? ""))", "", sidecar.summary, ""]
+    var lines = [
+      "# \(sidecar.title) (`\(sidecar.protocolName)`\(variant.map { ", variant `\($0.name)`" } ?? ""))", "", sidecar.summary, "",
+    ]
     lines += ["| ID | message | sender | period | bytes |", "|---|---|---|---|---|"]
     for message in dbc.messages {
       lines.append(
-        "| `\(idText(message))` | \(message.name) | \(side(message)?.rawValue ?? "") | \(message.cycleTime_ms.map { "\($0) ms" } ?? "") | \(message.length) |")
+        "| `\(idText(message))` | \(message.name) | \(side(message)?.rawValue ?? "") | \(message.cycleTime_ms.map { "\($0) ms" } ?? "") | \(message.length) |"
+      )
     }
     for message in dbc.messages {
       lines += ["", "## \(message.name) `\(idText(message))`", ""]

@@ -33,9 +33,11 @@ public struct CompiledFilter: Sendable {
   /// Names in the expression that no definition of any bus knows.
   public static func unknownNames(_ expression: FilterExpression, _ tables: [DecodeTable]) -> [FilterExpression.Mistake] {
     let known = Set(tables.flatMap { $0.dissection.signals.map(\.name) })
-    return expression.names.filter { FilterExpression.Field(rawValue: $0.name) == nil && !known.contains($0.name) }.map { name, column in
+    return expression.names.filter { FilterExpression.Field(rawValue: $0.name) == nil && !known.contains($0.name) }.map {
+      name, column in
       let fields = FilterExpression.Field.allCases.map(\.rawValue)
-      return .init(column: column, found: "\"\(name)\"", expected: "a signal or a field" + NearestName.hint(name, in: Array(known) + fields))
+      return .init(
+        column: column, found: "\"\(name)\"", expected: "a signal or a field" + NearestName.hint(name, in: Array(known) + fields))
     }
   }
 
@@ -47,7 +49,9 @@ public struct CompiledFilter: Sendable {
       let place = table.slots[slot]
       for index in Int(place.first)..<Int(place.end) {
         let info = table.dissection.signals[index]
-        guard signals[info.name]?.indices.contains(index) == true, let raw = table.raw(index, slot: slot, in: record.frame) else { continue }
+        guard signals[info.name]?.indices.contains(index) == true, let raw = table.raw(index, slot: slot, in: record.frame) else {
+          continue
+        }
         carries = true
         let plan = table.dissection.plan.signals[index]
         signals[info.name]?.value = plan.physical(raw)
@@ -100,7 +104,8 @@ public struct CompiledFilter: Sendable {
     case (.number(let a), .number(let b)), (.labelled(let a, _), .number(let b)), (.number(let a), .labelled(let b, _)),
       (.labelled(let a, _), .labelled(let b, _)):
       return CompiledFilter.isArithmetic(kind) ? arithmetic(kind, a, b) != 0 : ordered(a, b)
-    case (.text(let a), .text(let b)), (.labelled(_, let a), .text(let b)), (.text(let a), .labelled(_, let b)): return ordered(a, b)
+    case (.text(let a), .text(let b)), (.labelled(_, let a), .text(let b)), (.text(let a), .labelled(_, let b)):
+      return ordered(a, b)
     case (.nothing, _), (_, .nothing), (.text, .number), (.number, .text): return false
     }
   }
@@ -159,7 +164,9 @@ public struct CompiledFilter: Sendable {
     case .sender: return message?.sender.map { .text($0.rawValue) } ?? .nothing
     case .protocolName: return message?.protocolName.map { .text($0) } ?? .nothing
     case .length: return .number(Double(frame.length))
-    case .address: return slot >= 0 && table.dissection.plan.slots[slot].hasAddress ? .number(Double(table.dissection.plan.slots[slot].address)) : .nothing
+    case .address:
+      return slot >= 0 && table.dissection.plan.slots[slot].hasAddress
+        ? .number(Double(table.dissection.plan.slots[slot].address)) : .nothing
     case .error: return flag(frame.flags.contains(.error))
     case .remote: return flag(frame.flags.contains(.remote))
     case .fd: return flag(frame.flags.contains(.fd))

@@ -103,7 +103,8 @@ struct FilterParser {
   private mutating func comparison() throws(FilterExpression.Mistake) -> FilterExpression {
     let left = try sum()
     let operators: [(String, FilterExpression.Operator)] = [
-      ("==", .equal), ("=", .equal), ("!=", .notEqual), ("<=", .lessOrEqual), ("<", .less), (">=", .greaterOrEqual), (">", .greater),
+      ("==", .equal), ("=", .equal), ("!=", .notEqual), ("<=", .lessOrEqual), ("<", .less), (">=", .greaterOrEqual),
+      (">", .greater),
     ]
     for (sign, kind) in operators where takeSign(sign) { return .binary(kind, left, try sum()) }
     return left
@@ -112,7 +113,9 @@ struct FilterParser {
   private mutating func sum() throws(FilterExpression.Mistake) -> FilterExpression {
     var left = try product()
     while true {
-      if takeSign("+") { left = .binary(.plus, left, try product()) } else if takeSign("-") {
+      if takeSign("+") {
+        left = .binary(.plus, left, try product())
+      } else if takeSign("-") {
         left = .binary(.minus, left, try product())
       } else {
         return left
@@ -123,7 +126,9 @@ struct FilterParser {
   private mutating func product() throws(FilterExpression.Mistake) -> FilterExpression {
     var left = try primary()
     while true {
-      if takeSign("*") { left = .binary(.times, left, try primary()) } else if takeSign("/") {
+      if takeSign("*") {
+        left = .binary(.times, left, try primary())
+      } else if takeSign("/") {
         left = .binary(.divided, left, try primary())
       } else {
         return left
@@ -209,20 +214,33 @@ struct FilterParser {
         continue
       }
       if character.isLetter || character == "_" {
-        while place < text.count, text[place].isLetter || text[place].isNumber || text[place] == "_" || text[place] == "." { place += 1 }
+        while place < text.count, text[place].isLetter || text[place].isNumber || text[place] == "_" || text[place] == "." {
+          place += 1
+        }
         tokens.append(Token(kind: .word, text: String(text[start..<place]), column: start + 1))
       } else if character.isASCII, character.isNumber || character == "." {
-        while place < text.count, text[place].isASCII, text[place].isLetter || text[place].isNumber || text[place] == "." { place += 1 }
+        while place < text.count, text[place].isASCII, text[place].isLetter || text[place].isNumber || text[place] == "." {
+          place += 1
+        }
         let word = String(text[start..<place])
-        guard let value = word.lowercased().hasPrefix("0x") ? UInt64(word.dropFirst(2), radix: 16).map { Double($0) } : Double(word), value.isFinite else {
-          return (tokens + [Token(kind: .end, text: "", column: start + 1)], .init(column: start + 1, found: "\"\(word)\"", expected: "a number"))
+        guard
+          let value = word.lowercased().hasPrefix("0x") ? UInt64(word.dropFirst(2), radix: 16).map { Double($0) } : Double(word),
+          value.isFinite
+        else {
+          return (
+            tokens + [Token(kind: .end, text: "", column: start + 1)],
+            .init(column: start + 1, found: "\"\(word)\"", expected: "a number")
+          )
         }
         tokens.append(Token(kind: .number(value), text: word, column: start + 1))
       } else if character == "'" || character == "\"" {
         place += 1
         while place < text.count, text[place] != character { place += 1 }
         guard place < text.count else {
-          return (tokens + [Token(kind: .end, text: "", column: start + 1)], .init(column: start + 1, found: "a text without its closing quote", expected: String(character)))
+          return (
+            tokens + [Token(kind: .end, text: "", column: start + 1)],
+            .init(column: start + 1, found: "a text without its closing quote", expected: String(character))
+          )
         }
         tokens.append(Token(kind: .text, text: String(text[start + 1..<place]), column: start + 1))
         place += 1

@@ -36,7 +36,9 @@ public struct IDFilter: Sendable, Equatable {
       return
     }
     if text.hasPrefix("#") {
-      guard let mask = UInt32(text.dropFirst(), radix: 16) else { throw Mistake(word: text, expected: "# and an error mask in hexadecimal, such as #FFFFFFFF") }
+      guard let mask = UInt32(text.dropFirst(), radix: 16) else {
+        throw Mistake(word: text, expected: "# and an error mask in hexadecimal, such as #FFFFFFFF")
+      }
       errorMask |= mask
       return
     }

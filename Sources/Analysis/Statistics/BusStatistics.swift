@@ -303,7 +303,8 @@ extension BusStatistics {
       let bounds = [plan.physical(cell.minimum), plan.physical(cell.maximum)].sorted()
       return SignalSummary(
         signal: index, count: count, minimum: bounds[0], maximum: bounds[1],
-        mean: Double(cell.sum) / Double(max(1, count)) * plan.factor + plan.offset, last: lastRaw.map(plan.physical), lastRaw: lastRaw,
+        mean: Double(cell.sum) / Double(max(1, count)) * plan.factor + plan.offset, last: lastRaw.map(plan.physical),
+        lastRaw: lastRaw,
         course: course)
     }
   }

@@ -112,7 +112,8 @@ public struct ASCFormat: LineFormat {
       _ = cursor.word()
       cursor.skipBlanks()
     }
-    guard let brs = cursor.decimal(), brs <= 1, cursor.skipBlanks() > 0, let esi = cursor.decimal(), esi <= 1, cursor.skipBlanks() > 0,
+    guard let brs = cursor.decimal(), brs <= 1, cursor.skipBlanks() > 0, let esi = cursor.decimal(), esi <= 1,
+      cursor.skipBlanks() > 0,
       let dlc = cursor.hexadecimal(most: 2), dlc.value <= 15, cursor.skipBlanks() > 0, let length = cursor.decimal(), length <= 64
     else { throw .init(expected: "BRS, ESI, DLC and length") }
     cursor.skipBlanks()
@@ -180,7 +181,8 @@ public struct ASCFormat: LineFormat {
 /// The date in an ASC header: `Tue Nov 14 10:13:20.123 PM 2023`, with English or German names.
 enum ASCDate {
   private static let months: [String: Int64] = [
-    "jan": 1, "feb": 2, "mar": 3, "mär": 3, "mrz": 3, "apr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10,
+    "jan": 1, "feb": 2, "mar": 3, "mär": 3, "mrz": 3, "apr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9,
+    "oct": 10,
     "okt": 10, "nov": 11, "dec": 12, "dez": 12,
   ]
 
@@ -212,7 +214,8 @@ enum ASCDate {
 
   private static func clock(_ word: String) -> Int64? {
     let parts = word.split(separator: ":").map(String.init)
-    guard parts.count == 3, let hour = Int64(parts[0]), let minute = Int64(parts[1]), hour < 24, minute < 60, hour >= 0, minute >= 0 else {
+    guard parts.count == 3, let hour = Int64(parts[0]), let minute = Int64(parts[1]), hour < 24, minute < 60, hour >= 0, minute >= 0
+    else {
       return nil
     }
     var second = parts[2]

@@ -27,7 +27,8 @@ public struct BatteryEmulatorFormat: LineFormat {
       let time = record.time.nanoseconds
       if last - time > BatteryEmulatorFormat.wrap_ns / 2 {
         offset &+= BatteryEmulatorFormat.wrap_ns
-        sink.report(line.problem(.wrap, found: quoted(line.bytes, limit: 40), expected: "a clock that runs on; it wraps at 100 000 s"))
+        sink.report(
+          line.problem(.wrap, found: quoted(line.bytes, limit: 40), expected: "a clock that runs on; it wraps at 100 000 s"))
       }
       last = time
       record.time.nanoseconds = time &+ offset

@@ -30,10 +30,14 @@ public struct SavvyCANFormat: LineFormat {
 
   private func record(_ fields: [UnsafeRawBufferPointer]) throws(CandumpLogFormat.Mistake) -> CANRecord {
     let first = hasDirection ? 6 : 5
-    guard fields.count >= first else { throw .init(expected: "at least \(first) fields: time, ID, extended, \(hasDirection ? "direction, " : "")bus, length") }
+    guard fields.count >= first else {
+      throw .init(expected: "at least \(first) fields: time, ID, extended, \(hasDirection ? "direction, " : "")bus, length")
+    }
     var time = ByteCursor(fields[0])
     time.skipBlanks()
-    guard let microseconds = time.decimal(), microseconds < 9_000_000_000_000_000 else { throw .init(expected: "a time in microseconds first") }
+    guard let microseconds = time.decimal(), microseconds < 9_000_000_000_000_000 else {
+      throw .init(expected: "a time in microseconds first")
+    }
     var idCursor = ByteCursor(fields[1])
     _ = idCursor.take("0x")
     guard let id = idCursor.hexadecimal(most: 8), id.value <= 0x1FFF_FFFF else { throw .init(expected: "an arbitration ID second") }
@@ -44,12 +48,17 @@ public struct SavvyCANFormat: LineFormat {
     var record = CANRecord()
     record.time = Timestamp(nanoseconds: Int64(microseconds) * 1000)
     record.precision = .microseconds
-    if hasDirection { record.direction = ByteCursor(fields[3]).hasPrefix("Tx") ? .transmitted : ByteCursor(fields[3]).hasPrefix("Rx") ? .received : .unknown }
+    if hasDirection {
+      record.direction =
+        ByteCursor(fields[3]).hasPrefix("Tx") ? .transmitted : ByteCursor(fields[3]).hasPrefix("Rx") ? .received : .unknown
+    }
     record.frame.id = isExtended ? .extended(UInt32(id.value)) : .standard(UInt32(id.value))
     if length > 8 { record.frame.flags.insert(.fd) }
     record.frame.length = UInt8(length)
     for index in 0..<Int(length) {
-      guard first + index < fields.count, case var cursor = ByteCursor(fields[first + index]), let value = cursor.hexadecimal(most: 2) else {
+      guard first + index < fields.count, case var cursor = ByteCursor(fields[first + index]),
+        let value = cursor.hexadecimal(most: 2)
+      else {
         throw .init(expected: "\(length) data bytes as the length says, found \(index)")
       }
       record.frame.setByte(index, UInt8(value.value))
@@ -85,7 +94,9 @@ public struct PythonCANFormat: LineFormat {
     var timeCursor = ByteCursor(fields[0])
     guard let time = timeCursor.seconds(), timeCursor.isAtEnd else { throw .init(expected: "a time in seconds first") }
     var idCursor = ByteCursor(fields[1])
-    guard idCursor.take("0x"), let id = idCursor.hexadecimal(most: 8) else { throw .init(expected: "an arbitration ID as 0x… second") }
+    guard idCursor.take("0x"), let id = idCursor.hexadecimal(most: 8) else {
+      throw .init(expected: "an arbitration ID as 0x… second")
+    }
     func isSet(_ field: Int) -> Bool { fields[field].first == 0x31 }
     guard id.value <= (isSet(2) ? 0x1FFF_FFFF : 0x7FF) || isSet(4) else { throw .init(expected: "an ID that fits its width") }
     var lengthCursor = ByteCursor(fields[5])

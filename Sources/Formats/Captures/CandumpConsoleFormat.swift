@@ -17,7 +17,8 @@ public struct CandumpConsoleFormat: LineFormat {
       var plain = ANSIText.stripped(line.bytes)
       return plain.withUnsafeMutableBytes { bytes in
         read(
-          Line(bytes: UnsafeRawBufferPointer(bytes), number: line.number, byteOffset: line.byteOffset, isTerminated: line.isTerminated),
+          Line(
+            bytes: UnsafeRawBufferPointer(bytes), number: line.number, byteOffset: line.byteOffset, isTerminated: line.isTerminated),
           cursor: ByteCursor(UnsafeRawBufferPointer(bytes)), buses: &buses, into: &sink)
       }
     }
@@ -128,7 +129,9 @@ public struct CandumpConsoleFormat: LineFormat {
 
   private static func byte(_ cursor: inout ByteCursor) -> UInt8? {
     // Eight binary digits, else two hexadecimal ones.
-    if (0..<8).allSatisfy({ cursor.peek($0) & 0xFE == 0x30 }), cursor.remaining >= 8, cursor.remaining == 8 || hexDigitValue(cursor.peek(8)) > 15 {
+    if (0..<8).allSatisfy({ cursor.peek($0) & 0xFE == 0x30 }), cursor.remaining >= 8,
+      cursor.remaining == 8 || hexDigitValue(cursor.peek(8)) > 15
+    {
       var value: UInt8 = 0
       for _ in 0..<8 {
         value = value << 1 | (cursor.peek() & 1)

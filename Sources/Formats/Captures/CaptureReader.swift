@@ -31,7 +31,8 @@ public enum CaptureReader: Sendable {
   }
 
   /// Reads from `bytes` and says how many it took; hand the rest in again with more behind it. With `isEnd` everything is taken.
-  @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int {
+  @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int
+  {
     switch self {
     case .candump(var reader):
       let taken = reader.read(bytes, isEnd: isEnd, into: &sink)

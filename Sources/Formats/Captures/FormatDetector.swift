@@ -67,7 +67,8 @@ public enum FormatDetector {
       if bytes.last == 0x0D { bytes = bytes.dropLast() }
       lines.append(
         Line(
-          bytes: UnsafeRawBufferPointer(rebasing: bytes), number: UInt64(lines.count + 1), byteOffset: UInt64(start), isTerminated: true))
+          bytes: UnsafeRawBufferPointer(rebasing: bytes), number: UInt64(lines.count + 1), byteOffset: UInt64(start),
+          isTerminated: true))
       start = (end ?? head.count) + 1
     }
     return lines
@@ -87,7 +88,8 @@ public enum FormatDetector {
       } else if cursor.hasPrefix("base hex") || cursor.hasPrefix("base dec") {
         guesses.append(FormatGuess(format: .asc, confidence: 1, reason: "line \(line.number) is a Vector ASC header"))
       } else if DecoderTable(header: line.bytes) != nil {
-        guesses.append(FormatGuess(format: .pasted, confidence: 1, reason: "line \(line.number) names the columns of a decoder's table"))
+        guesses.append(
+          FormatGuess(format: .pasted, confidence: 1, reason: "line \(line.number) names the columns of a decoder's table"))
       } else {
         continue
       }

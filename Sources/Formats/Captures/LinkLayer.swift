@@ -43,7 +43,9 @@ public enum LinkType: Sendable, Equatable {
     switch type {
     case .socketCAN: return socketCAN(packet, isFD: nil, isBigEndian: true, into: &frame)
     case .cooked(let headerLength, let protocolOffset):
-      guard packet.count >= headerLength else { return .damaged(found: "\(packet.count) bytes", expected: "a cooked header of \(headerLength)") }
+      guard packet.count >= headerLength else {
+        return .damaged(found: "\(packet.count) bytes", expected: "a cooked header of \(headerLength)")
+      }
       let kind = UInt16(packet[protocolOffset]) << 8 | UInt16(packet[protocolOffset + 1])
       let rest = UnsafeRawBufferPointer(rebasing: packet[headerLength...])
       switch kind {
@@ -78,7 +80,9 @@ public enum LinkType: Sendable, Equatable {
   static func socketCAN(
     _ packet: UnsafeRawBufferPointer, isFD known: Bool?, isBigEndian: Bool, into frame: inout CANFrame
   ) -> PacketContent {
-    guard packet.count >= 8 else { return .damaged(found: "a packet of \(packet.count) bytes", expected: "at least the 8 of a CAN header") }
+    guard packet.count >= 8 else {
+      return .damaged(found: "a packet of \(packet.count) bytes", expected: "at least the 8 of a CAN header")
+    }
     // A CAN XL frame has bit 7 of byte 4 set where others have their length.
     if packet[4] & 0x80 != 0 { return .foreign("a CAN XL frame") }
     let word = packet.loadUnaligned(as: UInt32.self)
@@ -99,7 +103,9 @@ public enum LinkType: Sendable, Equatable {
       frame.flags.insert(.fd)
       if packet[5] & 1 != 0 { frame.flags.insert(.bitRateSwitch) }
       if packet[5] & 2 != 0 { frame.flags.insert(.errorStateIndicator) }
-      guard CANFrame.isFDLength(UInt8(length)) else { return .damaged(found: "FD length \(length)", expected: "a length that an FD frame can have") }
+      guard CANFrame.isFDLength(UInt8(length)) else {
+        return .damaged(found: "FD length \(length)", expected: "a length that an FD frame can have")
+      }
     } else if (9...15).contains(packet[7]), length == 8 {
       frame.rawDLC = packet[7]
     }
@@ -108,7 +114,9 @@ public enum LinkType: Sendable, Equatable {
       frame.flags.insert(.remote)
       return .frame
     }
-    guard packet.count >= 8 + length else { return .damaged(found: "\(packet.count - 8) data bytes", expected: "\(length) as the header says") }
+    guard packet.count >= 8 + length else {
+      return .damaged(found: "\(packet.count - 8) data bytes", expected: "\(length) as the header says")
+    }
     for index in 0..<length { frame.setByte(index, packet[8 + index]) }
     return .frame
   }

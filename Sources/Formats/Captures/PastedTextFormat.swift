@@ -92,7 +92,9 @@ public struct PastedTextFormat: LineFormat {
     var length: Int?
     for label in ["dlc", "framelength", "length", "len"] as [StaticString] {
       var copy = cursor
-      guard copy.find(ignoringCase: label), copy.skip(separators: true) > 0, let value = copy.number(defaultBase: 10) else { continue }
+      guard copy.find(ignoringCase: label), copy.skip(separators: true) > 0, let value = copy.number(defaultBase: 10) else {
+        continue
+      }
       length = Int(value.value)
       break
     }
@@ -177,7 +179,8 @@ public struct PastedTextFormat: LineFormat {
     var cursor = start
     cursor.skipBlanks()
     let isPrefixed = cursor.hasPrefix(ignoringCase: "0x")
-    guard let id = cursor.number(defaultBase: 16), id.digits >= 3, cursor.skipBlanks() > 0, let length = cursor.decimal(), length <= 8,
+    guard let id = cursor.number(defaultBase: 16), id.digits >= 3, cursor.skipBlanks() > 0, let length = cursor.decimal(),
+      length <= 8,
       cursor.skipBlanks() > 0
     else { return .prose }
     let bytes = cursor.bytes(most: 9, pairsOnly: true)
@@ -185,7 +188,8 @@ public struct PastedTextFormat: LineFormat {
     guard bytes.count >= 1 else { return .prose }
     cursor.skipBlanks()
     guard bytes.count == length else {
-      return cursor.isAtEnd && (isPrefixed || bytes.count >= 3) ? .mistake("\(length) data bytes as the length says, found \(bytes.count)") : .prose
+      return cursor.isAtEnd && (isPrefixed || bytes.count >= 3)
+        ? .mistake("\(length) data bytes as the length says, found \(bytes.count)") : .prose
     }
     return make(id, bytes, length: Int(length), isExtended: nil)
   }
@@ -222,7 +226,9 @@ struct DecoderTable: Sendable {
   init?(header bytes: UnsafeRawBufferPointer) {
     guard bytes.count < 1024, bytes.contains(0x2C) else { return nil }
     let names = String(decoding: bytes, as: UTF8.self).split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-    guard let id = names.firstIndex(of: "can_id"), let data = names.firstIndex(where: { $0 == "data_hex" || $0 == "data" }) else { return nil }
+    guard let id = names.firstIndex(of: "can_id"), let data = names.firstIndex(where: { $0 == "data_hex" || $0 == "data" }) else {
+      return nil
+    }
     self.id = id
     self.data = data
     length = names.firstIndex(of: "dlc")
@@ -235,7 +241,9 @@ struct DecoderTable: Sendable {
     let fields = DelimitedLine.fields(bytes, separator: 0x2C)
     guard fields.count > max(id, data) else { return nil }
     var idCursor = ByteCursor(fields[id])
-    guard let number = idCursor.number(defaultBase: 16), idCursor.isAtEnd else { return .mistake("an arbitration ID in column \(id + 1)") }
+    guard let number = idCursor.number(defaultBase: 16), idCursor.isAtEnd else {
+      return .mistake("an arbitration ID in column \(id + 1)")
+    }
     var dataCursor = ByteCursor(fields[data])
     let payload = dataCursor.bytes(most: 64, pairsOnly: true)
     var count: Int?

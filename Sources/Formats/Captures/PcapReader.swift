@@ -27,7 +27,8 @@ public struct PcapReader: Sendable {
   public init() {}
 
   /// Reads whole packets and says how many bytes it took; the caller hands the rest in again with more behind it.
-  @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int {
+  @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int
+  {
     guard let start = bytes.baseAddress else { return 0 }
     var place = 0
     if header == nil {
@@ -71,11 +72,14 @@ public struct PcapReader: Sendable {
   }
 
   /// The 24 bytes in front.
-  @usableFromInline mutating func readHeader<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, _ sink: inout Sink) -> Int {
+  @usableFromInline mutating func readHeader<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, _ sink: inout Sink)
+    -> Int
+  {
     guard bytes.count >= 24 else {
       if isEnd, !bytes.isEmpty {
         sink.report(
-          CaptureProblem(.truncated, at: .init(.block, 1, byteOffset: 0), found: "\(bytes.count) bytes", expected: "a pcap header of 24 bytes"))
+          CaptureProblem(
+            .truncated, at: .init(.block, 1, byteOffset: 0), found: "\(bytes.count) bytes", expected: "a pcap header of 24 bytes"))
         return bytes.count
       }
       return 0

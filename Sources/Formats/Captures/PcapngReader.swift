@@ -36,7 +36,8 @@ public struct PcapngReader: Sendable {
   public init() {}
 
   /// Reads whole blocks and says how many bytes it took; the caller hands the rest in again with more behind it.
-  @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int {
+  @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int
+  {
     guard let start = bytes.baseAddress else { return 0 }
     var place = 0
     let end = bytes.count
@@ -49,9 +50,11 @@ public struct PcapngReader: Sendable {
         let total = Int(UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
         let captured = Int(UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 20, as: UInt32.self)))
         let number = Int(UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
-        if type == 6, total <= end &- place, total == 32 &+ (captured &+ 3) & ~3, number < interfaces.count, interfaces[number].isPlain,
+        if type == 6, total <= end &- place, total == 32 &+ (captured &+ 3) & ~3, number < interfaces.count,
+          interfaces[number].isPlain,
           LinkLayer.plain(block + 28, captured: captured, into: &record.frame),
-          UInt32(littleEndian: block.loadUnaligned(fromByteOffset: total &- 4, as: UInt32.self)) == UInt32(truncatingIfNeeded: total)
+          UInt32(littleEndian: block.loadUnaligned(fromByteOffset: total &- 4, as: UInt32.self))
+            == UInt32(truncatingIfNeeded: total)
         {
           let high = UInt64(UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
           let low = UInt64(UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 16, as: UInt32.self)))
@@ -96,13 +99,16 @@ public struct PcapngReader: Sendable {
     guard total <= PcapngReader.largestBlock else {
       blockNumber &+= 1
       ignoredBlocks &+= 1
-      sink.report(CaptureProblem(.foreign, at: position, found: "a block of \(total) bytes", expected: "blocks of at most \(PcapngReader.largestBlock)"))
+      sink.report(
+        CaptureProblem(
+          .foreign, at: position, found: "a block of \(total) bytes", expected: "blocks of at most \(PcapngReader.largestBlock)"))
       toSkip = UInt64(total)
       return skipNow(bytes)
     }
     guard bytes.count >= Int(total) else { return cut(bytes, position, "a block of \(total) bytes", isEnd, &sink) }
     guard word(bytes, Int(total) - 4) == total else {
-      return lost(bytes, position, found: "length \(total) in front, \(word(bytes, Int(total) - 4)) at the end of a block", isEnd, &sink)
+      return lost(
+        bytes, position, found: "length \(total) in front, \(word(bytes, Int(total) - 4)) at the end of a block", isEnd, &sink)
     }
     isLost = false
     blockNumber &+= 1
@@ -132,7 +138,8 @@ public struct PcapngReader: Sendable {
     _ body: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, _ sink: inout Sink
   ) {
     guard body.count >= 8, interfaces.count < PcapngReader.mostInterfaces else {
-      return sink.report(CaptureProblem(.damaged, at: position, found: "\(body.count) bytes", expected: "an interface description of at least 8"))
+      return sink.report(
+        CaptureProblem(.damaged, at: position, found: "\(body.count) bytes", expected: "an interface description of at least 8"))
     }
     let type = LinkType(UInt32(half(body, 0)))
     var interface = Interface(type: type, bus: BusID(0), isPlain: false)
@@ -185,16 +192,19 @@ public struct PcapngReader: Sendable {
     _ body: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, interfaceWidth: Int, _ sink: inout Sink
   ) {
     guard body.count >= 20 else {
-      return sink.report(CaptureProblem(.damaged, at: position, found: "\(body.count) bytes", expected: "a packet block of at least 20"))
+      return sink.report(
+        CaptureProblem(.damaged, at: position, found: "\(body.count) bytes", expected: "a packet block of at least 20"))
     }
     let number = interfaceWidth == 4 ? Int(word(body, 0)) : Int(half(body, 0))
     let captured = Int(word(body, 12))
     guard number < interfaces.count else {
       return sink.report(
-        CaptureProblem(.damaged, at: position, found: "interface \(number)", expected: "one of the \(interfaces.count) that were described"))
+        CaptureProblem(
+          .damaged, at: position, found: "interface \(number)", expected: "one of the \(interfaces.count) that were described"))
     }
     guard captured <= body.count - 20 else {
-      return sink.report(CaptureProblem(.damaged, at: position, found: "a packet of \(captured) bytes", expected: "at most \(body.count - 20)"))
+      return sink.report(
+        CaptureProblem(.damaged, at: position, found: "a packet of \(captured) bytes", expected: "at most \(body.count - 20)"))
     }
     var direction = Direction.unknown
     var dropped: UInt64 = interfaceWidth == 2 ? UInt64(half(body, 2)) : 0
@@ -212,7 +222,9 @@ public struct PcapngReader: Sendable {
       }
     }
     if dropped > 0 {
-      sink.report(CaptureProblem(.framesLost, at: position, found: "\(dropped) packets dropped before this one", expected: "none", count: dropped))
+      sink.report(
+        CaptureProblem(
+          .framesLost, at: position, found: "\(dropped) packets dropped before this one", expected: "none", count: dropped))
     }
     let packet = UnsafeRawBufferPointer(rebasing: body[20..<20 + captured])
     let time = UInt64(word(body, 4)) << 32 | UInt64(word(body, 8))
@@ -223,7 +235,8 @@ public struct PcapngReader: Sendable {
     _ body: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, _ sink: inout Sink
   ) {
     guard body.count >= 4, let interface = interfaces.first else {
-      return sink.report(CaptureProblem(.damaged, at: position, found: "a simple packet", expected: "an interface described before it"))
+      return sink.report(
+        CaptureProblem(.damaged, at: position, found: "a simple packet", expected: "an interface described before it"))
     }
     var length = min(Int(word(body, 0)), body.count - 4)
     if interface.snapLength > 0 { length = min(length, Int(interface.snapLength)) }
@@ -243,7 +256,8 @@ public struct PcapngReader: Sendable {
     case .frame: sink.receive(record)
     case .side(let kind):
       sink.receive(
-        SideRecord(kind: kind, time: record.time, precision: record.precision, bus: record.bus, direction: direction, bytes: Array(packet)))
+        SideRecord(
+          kind: kind, time: record.time, precision: record.precision, bus: record.bus, direction: direction, bytes: Array(packet)))
     case .foreign(let what):
       ignoredBlocks &+= 1
       sink.report(CaptureProblem(.foreign, at: position, found: what, expected: "a classic or FD frame"))
@@ -266,7 +280,10 @@ public struct PcapngReader: Sendable {
   private mutating func lost<Sink: RecordSink>(
     _ bytes: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, found: String, _ isEnd: Bool, _ sink: inout Sink
   ) -> Int {
-    if !isLost { sink.report(CaptureProblem(.damaged, at: position, found: found, expected: "a block whose lengths agree; going on at the next one")) }
+    if !isLost {
+      sink.report(
+        CaptureProblem(.damaged, at: position, found: found, expected: "a block whose lengths agree; going on at the next one"))
+    }
     isLost = true
     var place = 4
     while place + 12 <= bytes.count {
@@ -289,7 +306,9 @@ public struct PcapngReader: Sendable {
     _ bytes: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, _ expected: String, _ isEnd: Bool, _ sink: inout Sink
   ) -> Int {
     guard isEnd else { return 0 }
-    if !isLost { sink.report(CaptureProblem(.truncated, at: position, found: "\(bytes.count) bytes up to the end", expected: expected)) }
+    if !isLost {
+      sink.report(CaptureProblem(.truncated, at: position, found: "\(bytes.count) bytes up to the end", expected: expected))
+    }
     return bytes.count
   }
 

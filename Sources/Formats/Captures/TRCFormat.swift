@@ -229,7 +229,9 @@ public struct TRCFormat: LineFormat {
       return
     }
     for index in 0..<count {
-      guard let value = cursor.hexadecimal(most: 2) else { throw .init(expected: "\(count) data bytes as the length says, found \(index)") }
+      guard let value = cursor.hexadecimal(most: 2) else {
+        throw .init(expected: "\(count) data bytes as the length says, found \(index)")
+      }
       frame.setByte(index, UInt8(value.value))
       cursor.skipBlanks()
     }

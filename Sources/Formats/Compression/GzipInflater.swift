@@ -28,7 +28,9 @@ public final class GzipInflater {
   public func inflate(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) -> (taken: Int, written: Int) {
-    guard problem == nil, isOpen, !output.isEmpty, let source = input.baseAddress, let target = output.baseAddress else { return (0, 0) }
+    guard problem == nil, isOpen, !output.isEmpty, let source = input.baseAddress, let target = output.baseAddress else {
+      return (0, 0)
+    }
     if isBetweenMembers {
       guard input[0] == 0x1F else {
         // Padding behind the last member is common; anything else is not gzip any more.

@@ -25,7 +25,10 @@ struct ConvertCommand: ToolCommand {
   var input: String
   @Argument(help: ArgumentHelp("Where to; - is standard output.", valueName: "output"), completion: .file())
   var output: String = "-"
-  @Option(help: ArgumentHelp("Write this format: candump, pcap, pcapng, asc, trc, savvycan, python-can. By the output's suffix if not given.", valueName: "format"))
+  @Option(
+    help: ArgumentHelp(
+      "Write this format: candump, pcap, pcapng, asc, trc, savvycan, python-can. By the output's suffix if not given.",
+      valueName: "format"))
   var to: CaptureFormat?
   @Option(help: ArgumentHelp("Read the capture as this format instead of recognising it.", valueName: "format"))
   var from: CaptureFormat?
@@ -64,7 +67,8 @@ struct ConvertCommand: ToolCommand {
     ]
     if let found = suffixes.first(where: { output.lowercased().hasSuffix($0.0) }) { return found.1 }
     if output == "-" { throw WorldError(message: "--to: needed when writing to standard output, for example --to pcapng") }
-    throw WorldError(message: "\(output): no format has this suffix; expected .log, .pcap, .pcapng, .asc, .trc or .csv, or --to FORMAT")
+    throw WorldError(
+      message: "\(output): no format has this suffix; expected .log, .pcap, .pcapng, .asc, .trc or .csv, or --to FORMAT")
   }
 
   private func convert(_ writer: some CaptureWriter, _ format: CaptureFormat, in world: inout some World) throws -> ExitStatus {
@@ -74,7 +78,9 @@ struct ConvertCommand: ToolCommand {
     defer { freeOutput(buffer) }
     var file: ByteOutput?
     if output != "-" {
-      do throws(OutputError) { file = try ByteOutput(path: output, appending: false) } catch { throw WorldError(error, writing: output) }
+      do throws(OutputError) { file = try ByteOutput(path: output, appending: false) } catch {
+        throw WorldError(error, writing: output)
+      }
     }
     var sink = WritingSink(writer: writer, output: buffer)
     var progress = Progress(of: capture.name, world.terminal)
@@ -95,7 +101,8 @@ struct ConvertCommand: ToolCommand {
     return world.report(sink.problems, of: capture.name)
   }
 
-  private func drain(_ buffer: UnsafeMutablePointer<ByteBuffer>, _ file: ByteOutput?, in world: inout some World) throws(WorldError) {
+  private func drain(_ buffer: UnsafeMutablePointer<ByteBuffer>, _ file: ByteOutput?, in world: inout some World) throws(WorldError)
+  {
     guard let file else { return try world.drain(buffer) }
     let result = buffer.pointee.withBytes { bytes -> OutputError? in
       do throws(OutputError) { try file.write(bytes) } catch { return error }

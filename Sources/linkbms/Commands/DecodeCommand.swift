@@ -89,13 +89,16 @@ struct DecodeCommand: ToolCommand {
   }
 
   private func summarise(
-    _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection, _ shape: OutputFormat, in world: inout some World
+    _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection, _ shape: OutputFormat,
+    in world: inout some World
   ) throws -> ExitStatus {
     let drawsCourses = shape == .text && world.terminal.isTerminal
     let sink = SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses)
     var total = sink
     if let parts = ParallelParts(capture, jobs: input.jobs), selection.isStateless {
-      total = parts.summarise { SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses) }
+      total = parts.summarise {
+        SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses)
+      }
     } else {
       var progress = Progress(of: capture.name, world.terminal)
       while try capture.readWindow(into: &total) {

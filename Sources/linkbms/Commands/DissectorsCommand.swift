@@ -35,11 +35,14 @@ struct DissectorsCommand: ParsableCommand {
         if (format ?? world.defaultFormat) == .json {
           let list = variants.map(JSONText.quoted).joined(separator: ",")
           try world.print(
-            "{\"protocol\":\(JSONText.quoted(sidecar.protocolName)),\"title\":\(JSONText.quoted(sidecar.title)),\"use\":\"\(sidecar.use.rawValue)\",\"messages\":\(definition.dbc.messages.count),\"samples\":\(sidecar.samples.count),\"variants\":[\(list)]}")
+            "{\"protocol\":\(JSONText.quoted(sidecar.protocolName)),\"title\":\(JSONText.quoted(sidecar.title)),\"use\":\"\(sidecar.use.rawValue)\",\"messages\":\(definition.dbc.messages.count),\"samples\":\(sidecar.samples.count),\"variants\":[\(list)]}"
+          )
         } else {
           let style = TextStyle(usesColour: world.terminal.usesColour)
           let kind = sidecar.use == .identify ? " (to identify)" : ""
-          try world.print("\(style.strong(sidecar.protocolName))  \(sidecar.title)\(kind), \(definition.dbc.messages.count) messages, \(sidecar.samples.count) samples")
+          try world.print(
+            "\(style.strong(sidecar.protocolName))  \(sidecar.title)\(kind), \(definition.dbc.messages.count) messages, \(sidecar.samples.count) samples"
+          )
           if !variants.isEmpty { try world.print("  \(variants.joined(separator: ", "))") }
         }
       }
@@ -67,7 +70,9 @@ struct DissectorsCommand: ParsableCommand {
       for wanted in messages {
         guard let message = dbc.messages.first(where: { $0.name == wanted || FrameText.text($0.id) == wanted.uppercased() }) else {
           throw WorldError(
-            message: "\(name) has no message \"\(wanted)\"\(NearestName.hint(wanted, in: dbc.messages.map(\.name))); 'dissectors show \(name)' lists them")
+            message:
+              "\(name) has no message \"\(wanted)\"\(NearestName.hint(wanted, in: dbc.messages.map(\.name))); 'dissectors show \(name)' lists them"
+          )
         }
         try world.write(page.text(of: message))
       }
@@ -78,12 +83,16 @@ struct DissectorsCommand: ParsableCommand {
   struct Check: ToolCommand {
     static let configuration = CommandConfiguration(
       abstract: "Apply the rules to the built-in definitions, a folder of definitions, or DBC files.")
-    @Argument(help: ArgumentHelp("Folders of definitions and DBC files; the built-in definitions if none.", valueName: "path"), completion: .file())
+    @Argument(
+      help: ArgumentHelp("Folders of definitions and DBC files; the built-in definitions if none.", valueName: "path"),
+      completion: .file())
     var paths: [String] = []
 
     mutating func run(in world: inout some World) throws -> ExitStatus {
       var status = ExitStatus.done
-      if paths.isEmpty { status = try report(DefinitionChecker.check(try world.library(folder: nil)), "the built-in definitions", in: &world) }
+      if paths.isEmpty {
+        status = try report(DefinitionChecker.check(try world.library(folder: nil)), "the built-in definitions", in: &world)
+      }
       for path in paths {
         let result = path.hasSuffix(".dbc") ? try checkDBC(path, in: &world) : try checkFolder(path, in: &world)
         status = max(status, result)
@@ -94,7 +103,8 @@ struct DissectorsCommand: ParsableCommand {
     private func checkFolder(_ path: String, in world: inout some World) throws -> ExitStatus {
       let library = try world.library(folder: path)
       let count = library.definitions.flatMap(\.sidecar.samples).count
-      return try report(DefinitionChecker.check(library), "\(path): \(library.definitions.count) definitions with \(count) samples", in: &world)
+      return try report(
+        DefinitionChecker.check(library), "\(path): \(library.definitions.count) definitions with \(count) samples", in: &world)
     }
 
     private func report(_ problems: [DefinitionProblem], _ what: String, in world: inout some World) throws -> ExitStatus {
@@ -107,7 +117,8 @@ struct DissectorsCommand: ParsableCommand {
       let result = DBCParser.parse(try InputFile.bytes(of: path))
       let problems = result.problems + DBCRules.check(result.file)
       for problem in problems { try world.print("\(path):\(problem)") }
-      try world.print("\(path): \(result.file.messages.count) messages, \(problems.isEmpty ? "no rule broken" : "\(problems.count) problems")")
+      try world.print(
+        "\(path): \(result.file.messages.count) messages, \(problems.isEmpty ? "no rule broken" : "\(problems.count) problems")")
       return problems.contains { $0.severity == .error } || result.file.messages.isEmpty ? .findings : .done
     }
   }

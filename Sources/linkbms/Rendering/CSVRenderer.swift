@@ -40,7 +40,8 @@ struct CSVRenderer: FrameRenderer {
       isEmpty = false
       let signal = dissection.signals[index]
       let plan = dissection.plan.signals[index]
-      let label = signal.isText ? ValueText.ascii(raw, plan) : signal.flag.map { $0.isSet(raw) ? $0.text : "" } ?? signal.labels[raw] ?? ""
+      let label =
+        signal.isText ? ValueText.ascii(raw, plan) : signal.flag.map { $0.isSet(raw) ? $0.text : "" } ?? signal.labels[raw] ?? ""
       output.pointee.append(string: middle)
       output.pointee.append(string: CSVText.field(signal.name) + "," + ValueText.number(of: raw, plan) + ",")
       output.pointee.append(string: CSVText.field(signal.unit) + "," + CSVText.field(label) + ",\n")
@@ -54,7 +55,8 @@ struct CSVRenderer: FrameRenderer {
   mutating func render(_ record: SideRecord, number: UInt64) {
     output.pointee.append(string: "\(number),")
     appendTime(record.time, record.precision)
-    output.pointee.append(string: ",\(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : ""),,,,\(record.kind.rawValue),,,,,,")
+    output.pointee.append(
+      string: ",\(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : ""),,,,\(record.kind.rawValue),,,,,,")
     for byte in record.bytes { output.pointee.append(hex: UInt64(byte), digits: 2) }
     output.pointee.append(0x0A)
   }

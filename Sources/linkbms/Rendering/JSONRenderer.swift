@@ -60,7 +60,8 @@ struct JSONRenderer: FrameRenderer {
     append("\"}\n")
   }
 
-  private mutating func begin(number: UInt64, time stamp: Timestamp, _ precision: TimePrecision, bus: BusID, _ direction: Direction) {
+  private mutating func begin(number: UInt64, time stamp: Timestamp, _ precision: TimePrecision, bus: BusID, _ direction: Direction)
+  {
     append("{\"n\":")
     let start = output.pointee.end
     output.pointee.advance(tables.put(number, at: start) - start)

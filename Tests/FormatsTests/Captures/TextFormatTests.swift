@@ -9,34 +9,83 @@ import Testing
   static let cases: [(CaptureFormat, String, [String])] = [
     (.candump, "(1700000000.123456) can0 123#R8", ["1700000000123456000/6 can0 ? 123#R[8]"]),
     (.candump, "(1700000000.123456) can0 123#R", ["1700000000123456000/6 can0 ? 123#R[0]"]),
-    (.candump, "(1700000000.123456) can0 00000123#1122334455667788_F T", ["1700000000123456000/6 can0 T 00000123#[8]_151122334455667788"]),
+    (
+      .candump, "(1700000000.123456) can0 00000123#1122334455667788_F T",
+      ["1700000000123456000/6 can0 T 00000123#[8]_151122334455667788"]
+    ),
     (.candump, "(1700000000.123456789) can0 123##31122 R", ["1700000000123456789/9 can0 R 123#FDbe[2]1122"]),
     (.candump, "(1700000000.123456) can0 20000004#0008000000006000", ["1700000000123456000/6 can0 ? 004![8]0008000000006000"]),
     (.candump, "(12.5) can0 123#11.22.33", ["12500000000/1 can0 ? 123#[3]112233"]),
     (.candumpConsole, "  can0  123   [3]  11 22 33", ["- can0 ? 123#[3]112233"]),
-    (.candumpConsole, " (1700000000.000001)  can0  RX - -  00004210   [2]  11 22   '.\"'", ["1700000000000001000/6 can0 R 00004210#[2]1122"]),
-    (.candumpConsole, " (2023-11-14 22:13:20.000001)  vcan0  123  [08]  01 02 03 04 05 06 07 08", ["1700000000000001000/6 vcan0 ? 123#FD[8]0102030405060708"]),
+    (
+      .candumpConsole, " (1700000000.000001)  can0  RX - -  00004210   [2]  11 22   '.\"'",
+      ["1700000000000001000/6 can0 R 00004210#[2]1122"]
+    ),
+    (
+      .candumpConsole, " (2023-11-14 22:13:20.000001)  vcan0  123  [08]  01 02 03 04 05 06 07 08",
+      ["1700000000000001000/6 vcan0 ? 123#FD[8]0102030405060708"]
+    ),
     (.candumpConsole, "  can0  TX B -  123   [02]  11 22", ["- can0 T 123#FDb[2]1122"]),
     (.candumpConsole, "  can0  123   {B}  01 02 03 04 05 06 07 08", ["- can0 ? 123#[8]_110102030405060708"]),
     (.candumpConsole, "  can0  123   [4]  remote request", ["- can0 ? 123#R[4]"]),
     (.candumpConsole, "  can0  123   [3]  33`22`11", ["- can0 ? 123#[3]112233"]),
     (.candumpConsole, "  can0  123   [2]  00010001 11111111", ["- can0 ? 123#[2]11FF"]),
-    (.candumpConsole, "  can0  20000088   [8]  00 00 08 00 00 00 00 00   ERRORFRAME\n\tprotocol-violation{{tx-dominant-bit-error}{}}", ["- can0 ? 088![8]0000080000000000"]),
-    (.asc, "date Tue Nov 14 10:13:20.000 PM 2023\nbase hex  timestamps absolute\n   0.010001 1  351             Tx   d 8 45 02 0A 0B 0C 0D 0E 0F", ["1700000000010001000/6 can1 T 351#[8]45020A0B0C0D0E0F"]),
-    (.asc, "base hex  timestamps relative\n 0.5 2  4210x Rx d 1 45\n 0.25 2  4210x Rx r 8", ["500000000/1 can2 R 00004210#[1]45", "750000000/2 can2 R 00004210#R[8]"]),
-    (.asc, "base dec  timestamps absolute\n 1.000000 1  849 Rx d 2 17 255 Length = 0 BitCount = 0", ["1000000000/6 can1 R 351#[2]11FF"]),
-    (.asc, "base hex  timestamps absolute\n 1.0 CANFD   1 Rx        123x  Name  1 0 9 12 01 02 03 04 05 06 07 08 09 0A 0B 0C 0 0 3000 0 0 0 0 0", ["1000000000/1 can1 R 00000123#FDb[12]0102030405060708090A0B0C"]),
-    (.trc, ";$FILEVERSION=1.1\n;$STARTTIME=25570.5\n     1)      1059.9  Rx         0300  7  00 00 00 00 04 00 00", ["129601059900000/4 can1 R 300#[7]00000000040000"]),
-    (.trc, ";$FILEVERSION=1.3\n;$STARTTIME=25569.0\n   1)  1.5 2  Rx  00000300 -  2    A1 B2", ["1500000/4 can2 R 00000300#[2]A1B2"]),
-    (.trc, ";$FILEVERSION=2.1\n;$STARTTIME=25569.0\n;$COLUMNS=N,O,T,B,I,d,R,L,D\n 1 10.300 DT 1 0300 Rx - 2 A1 B2\n 2 11.000 FB 2 18EFC034 Tx - 9 01 02 03 04 05 06 07 08 09 0A 0B 0C\n 3 12.000 RR 1 0100 Rx - 3", ["10300000/6 can1 R 300#[2]A1B2", "11000000/6 can2 T 18EFC034#FDb[12]0102030405060708090A0B0C", "12000000/6 can1 R 100#R[3]"]),
-    (.savvycan, "Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n166064,0000021A,false,Rx,0,2,FE,36,", ["166064000/6 can0 R 21A#[2]FE36"]),
-    (.savvycan, "Time Stamp,ID,Extended,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n166064,00004210,true,1,1,FE,", ["166064000/6 can1 ? 00004210#[1]FE"]),
-    (.pythonCAN, "timestamp,arbitration_id,extended,remote,error,dlc,data\n1.5,0x4210,1,0,0,3,ESIz\n2.0,0x123,0,1,0,4,", ["1500000000/1 can0 ? 00004210#[3]112233", "2000000000/1 can0 ? 123#R[4]"]),
+    (
+      .candumpConsole,
+      "  can0  20000088   [8]  00 00 08 00 00 00 00 00   ERRORFRAME\n\tprotocol-violation{{tx-dominant-bit-error}{}}",
+      ["- can0 ? 088![8]0000080000000000"]
+    ),
+    (
+      .asc,
+      "date Tue Nov 14 10:13:20.000 PM 2023\nbase hex  timestamps absolute\n   0.010001 1  351             Tx   d 8 45 02 0A 0B 0C 0D 0E 0F",
+      ["1700000000010001000/6 can1 T 351#[8]45020A0B0C0D0E0F"]
+    ),
+    (
+      .asc, "base hex  timestamps relative\n 0.5 2  4210x Rx d 1 45\n 0.25 2  4210x Rx r 8",
+      ["500000000/1 can2 R 00004210#[1]45", "750000000/2 can2 R 00004210#R[8]"]
+    ),
+    (
+      .asc, "base dec  timestamps absolute\n 1.000000 1  849 Rx d 2 17 255 Length = 0 BitCount = 0",
+      ["1000000000/6 can1 R 351#[2]11FF"]
+    ),
+    (
+      .asc,
+      "base hex  timestamps absolute\n 1.0 CANFD   1 Rx        123x  Name  1 0 9 12 01 02 03 04 05 06 07 08 09 0A 0B 0C 0 0 3000 0 0 0 0 0",
+      ["1000000000/1 can1 R 00000123#FDb[12]0102030405060708090A0B0C"]
+    ),
+    (
+      .trc, ";$FILEVERSION=1.1\n;$STARTTIME=25570.5\n     1)      1059.9  Rx         0300  7  00 00 00 00 04 00 00",
+      ["129601059900000/4 can1 R 300#[7]00000000040000"]
+    ),
+    (
+      .trc, ";$FILEVERSION=1.3\n;$STARTTIME=25569.0\n   1)  1.5 2  Rx  00000300 -  2    A1 B2",
+      ["1500000/4 can2 R 00000300#[2]A1B2"]
+    ),
+    (
+      .trc,
+      ";$FILEVERSION=2.1\n;$STARTTIME=25569.0\n;$COLUMNS=N,O,T,B,I,d,R,L,D\n 1 10.300 DT 1 0300 Rx - 2 A1 B2\n 2 11.000 FB 2 18EFC034 Tx - 9 01 02 03 04 05 06 07 08 09 0A 0B 0C\n 3 12.000 RR 1 0100 Rx - 3",
+      ["10300000/6 can1 R 300#[2]A1B2", "11000000/6 can2 T 18EFC034#FDb[12]0102030405060708090A0B0C", "12000000/6 can1 R 100#R[3]"]
+    ),
+    (
+      .savvycan, "Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n166064,0000021A,false,Rx,0,2,FE,36,",
+      ["166064000/6 can0 R 21A#[2]FE36"]
+    ),
+    (
+      .savvycan, "Time Stamp,ID,Extended,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n166064,00004210,true,1,1,FE,",
+      ["166064000/6 can1 ? 00004210#[1]FE"]
+    ),
+    (
+      .pythonCAN, "timestamp,arbitration_id,extended,remote,error,dlc,data\n1.5,0x4210,1,0,0,3,ESIz\n2.0,0x123,0,1,0,4,",
+      ["1500000000/1 can0 ? 00004210#[3]112233", "2000000000/1 can0 ? 123#R[4]"]
+    ),
     (.batteryEmulator, "(7.556) TX1 54A [8] 10 0 70 2 0 0 0 FF", ["7556000000/3 can0 T 54A#[8]10007002000000FF"]),
     (.batteryEmulator, "(556) rx2 00004210 [2] a5 09", ["556000000/3 can1 R 00004210#[2]A509"]),
     (.batteryEmulator, "7556  54A  3  10 0 70", ["7556000000/3 can0 ? 54A#[3]100070"]),
     (.pasted, "[12:00:01][D][canbus:033]: send can_id: 0x351 hex: 28 2 0 a", ["- pasted ? 351#[4]2802000A"]),
-    (.pasted, "Buffer (HEX): [0x10, 0x42, 0x00, 0x80, 0x02, 0x00, 0x00, 0x00, 0x11, 0x22, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00]", ["- pasted ? 00004210#[2]1122"]),
+    (
+      .pasted, "Buffer (HEX): [0x10, 0x42, 0x00, 0x80, 0x02, 0x00, 0x00, 0x00, 0x11, 0x22, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00]",
+      ["- pasted ? 00004210#[2]1122"]
+    ),
     (.pasted, "Standard ID: 0x351       DLC: 3  Data: 0x44 0x02 0x0A", ["- pasted ? 351#[3]44020A"]),
     (.pasted, "Extended ID: 0x00000351  DLC: 1  Data: 0x44", ["- pasted ? 00000351#[1]44"]),
     (.pasted, "CANId=0x355, FrameLength=4, Data=0x3C, 0x0, 0x64, 0x0", ["- pasted ? 355#[4]3C006400"]),
@@ -57,11 +106,14 @@ import Testing
   }
 
   @Test(arguments: [
-    (CaptureFormat.candump, "(1700000000.123456) can0 12#11", "3 or 8 digits"), (.candump, "(1700000000.1) can0 123#1", "even number"),
+    (CaptureFormat.candump, "(1700000000.123456) can0 12#11", "3 or 8 digits"),
+    (.candump, "(1700000000.1) can0 123#1", "even number"),
     (.candump, "(1700000000.1) can0 123#112233445566778899", "at most 8"), (.candump, "(x) can0 123#11", "a time"),
-    (.candump, "(1.0) can0 800#11", "7FF"), (.candump, "(1.0) can0 123##0" + String(repeating: "11", count: 9), "FD frame can have"),
+    (.candump, "(1.0) can0 800#11", "7FF"),
+    (.candump, "(1.0) can0 123##0" + String(repeating: "11", count: 9), "FD frame can have"),
     (.candump, "(1.0) can0 123#11 X", "R or T"), (.candumpConsole, "  can0  123   [3]  11 22", "found 2"),
-    (.asc, "base hex  timestamps absolute\n 1.0 1 123 Rx d 3 11 22", "found 2"), (.trc, ";$FILEVERSION=1.1\n 1) 1.0 Rx 0300 3 11", "found 1"),
+    (.asc, "base hex  timestamps absolute\n 1.0 1 123 Rx d 3 11 22", "found 2"),
+    (.trc, ";$FILEVERSION=1.1\n 1) 1.0 Rx 0300 3 11", "found 1"),
     (.savvycan, "Time Stamp,ID,Extended,Dir,Bus,LEN,D1\n1,00004210,false,Rx,0,1,11", "11-bit"),
     (.pythonCAN, "timestamp,arbitration_id,extended,remote,error,dlc,data\n1.0,0x123,0,0,0,3,ESI=", "found 2"),
     (.batteryEmulator, "(1.0) RX0 123 [3] 11 22", "found 2"), (.pasted, "ID: 0x351 DLC: 3 Data: 0x44 0x02", "found 2"),
@@ -82,13 +134,15 @@ import Testing
   }
 
   @Test func theEmulatorsClockRunsOnBehindItsWrap() {
-    let result = RecordCollector.read("(99999.900) RX0 123 [1] 11\n(100) RX0 123 [1] 12\n(1.000) RX0 123 [1] 13\n", as: .batteryEmulator)
+    let result = RecordCollector.read(
+      "(99999.900) RX0 123 [1] 11\n(100) RX0 123 [1] 12\n(1.000) RX0 123 [1] 13\n", as: .batteryEmulator)
     #expect(result.records.map(\.time.nanoseconds) == [99_999_900_000_000, 100_000_100_000_000, 100_001_000_000_000])
     #expect(result.problems.map(\.kind) == [.wrap])
   }
 
   @Test func differencesAreAddedUp() {
-    let result = RecordCollector.read(" (000.000000)  can0  123  [0]\n (000.100000)  can0  123  [0]\n (000.050000)  can0  123  [0]\n", as: .candumpConsole)
+    let result = RecordCollector.read(
+      " (000.000000)  can0  123  [0]\n (000.100000)  can0  123  [0]\n (000.050000)  can0  123  [0]\n", as: .candumpConsole)
     #expect(result.records.map(\.time.nanoseconds) == [0, 100_000_000, 150_000_000])
   }
 
@@ -158,7 +212,8 @@ import Testing
 
 /// Genuine traffic beside the project; absent in a plain clone.
 @Suite struct GenuineCaptureTests {
-  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/captures/genuine")
 
   static var isMissing: Bool {
@@ -172,8 +227,10 @@ import Testing
     ("arminjo_jkbms_lv_tx.log", CaptureFormat.pasted, 49), ("repo_byd_lvs_victron_dfch_table.txt", .pasted, 20),
     ("repo_lgresu10lv_candump_jens18.txt", .candumpConsole, 5), ("vectors_byd-hvs_sunshadecorp.txt", .pasted, 12),
     ("vectors_goodwe-native_gw6000eh_BE-2023.txt", .pasted, 8), ("vectors_sofar-hv_amass_BE-header.txt", .pasted, 38),
-    ("victorstoica_jkbms-native-250k_ext.candump.log", .candump, 344), ("victorstoica_lv_deye-profile_jkbms.candump.log", .candump, 100),
-    ("victorstoica_lv_growatt-profile_jkbms_bridge.candump.log", .candump, 519), ("victorstoica_lv_pylon-profile_jkbms.candump.log", .candump, 100),
+    ("victorstoica_jkbms-native-250k_ext.candump.log", .candump, 344),
+    ("victorstoica_lv_deye-profile_jkbms.candump.log", .candump, 100),
+    ("victorstoica_lv_growatt-profile_jkbms_bridge.candump.log", .candump, 519),
+    ("victorstoica_lv_pylon-profile_jkbms.candump.log", .candump, 100),
     ("victorstoica_lv_sofar-profile_seplos.candump.log", .candump, 148), ("victorstoica_pylon-can.frames.csv", .pasted, 100),
   ])
   func everyFrameIsRead(file: String, format: CaptureFormat, count: Int) throws {

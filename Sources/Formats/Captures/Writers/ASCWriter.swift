@@ -30,7 +30,11 @@ public struct ASCWriter: CaptureWriter {
     let channel = channelNumber(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : "", record.bus, first: 1)
     output.append(seconds: time &- start, wholeDigits: 1, fractionDigits: record.precision.writtenDigits)
     output.append(0x20)
-    if frame.flags.contains(.fd) { fd(frame, channel, record.direction, &output) } else { classic(frame, channel, record.direction, &output) }
+    if frame.flags.contains(.fd) {
+      fd(frame, channel, record.direction, &output)
+    } else {
+      classic(frame, channel, record.direction, &output)
+    }
     output.append(0x0A)
   }
 
@@ -87,14 +91,16 @@ extension ASCDate {
       let text = String(value)
       return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
     }
-    let clock = "\(digits(date.second / 3600, 2)):\(digits(date.second / 60 % 60, 2)):\(digits(date.second % 60, 2)).\(digits(date.milliseconds, 3))"
+    let clock =
+      "\(digits(date.second / 3600, 2)):\(digits(date.second / 60 % 60, 2)):\(digits(date.second % 60, 2)).\(digits(date.milliseconds, 3))"
     return "\(weekday) \(month) \(digits(date.day, 2)) \(clock) \(date.year)"
   }
 }
 
 extension CivilDate {
   /// The date of a moment, with seconds and milliseconds of its day.
-  static func date(_ nanoseconds: Int64) -> (year: Int64, month: Int64, day: Int64, days: Int64, second: Int64, milliseconds: Int64) {
+  static func date(_ nanoseconds: Int64) -> (year: Int64, month: Int64, day: Int64, days: Int64, second: Int64, milliseconds: Int64)
+  {
     var seconds = nanoseconds / 1_000_000_000
     var rest = nanoseconds % 1_000_000_000
     if rest < 0 {
@@ -114,6 +120,8 @@ extension CivilDate {
     let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
     let part = (5 * dayOfYear + 2) / 153
     let month = part < 10 ? part + 3 : part - 9
-    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * part + 2) / 5 + 1, days, second, rest / 1_000_000)
+    return (
+      yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * part + 2) / 5 + 1, days, second, rest / 1_000_000
+    )
   }
 }

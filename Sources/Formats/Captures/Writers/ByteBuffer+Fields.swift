@@ -47,17 +47,23 @@ extension Losses {
     if record.precision == .none { note(.time) }
     if missing.contains(.direction), record.direction != .unknown { note(.direction) }
     if missing.contains(.rawDLC), frame.rawDLC > 0 { note(.rawDLC) }
-    if missing.contains(.fdFlags), frame.flags.contains(.fd), !frame.flags.isDisjoint(with: [.bitRateSwitch, .errorStateIndicator]) {
+    if missing.contains(.fdFlags), frame.flags.contains(.fd), !frame.flags.isDisjoint(with: [.bitRateSwitch, .errorStateIndicator])
+    {
       note(.fdFlags)
     }
     if missing.contains(.errorDetail), frame.flags.contains(.error) { note(.errorDetail) }
     if missing.contains(.bus), record.bus.index > 0 { note(.bus) }
-    if missing.contains(.timeDigits), record.precision != .none, record.precision.rawValue > 6, record.time.nanoseconds % 1000 != 0 { note(.timeDigits) }
+    if missing.contains(.timeDigits), record.precision != .none, record.precision.rawValue > 6, record.time.nanoseconds % 1000 != 0
+    {
+      note(.timeDigits)
+    }
   }
 
   /// Adds what another writer lost.
   public func lines(for format: CaptureFormat) -> [String] {
-    counts.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.value) × \($0.key.rawValue) lost: \(format.title) cannot hold it" }
+    counts.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+      "\($0.value) × \($0.key.rawValue) lost: \(format.title) cannot hold it"
+    }
   }
 }
 

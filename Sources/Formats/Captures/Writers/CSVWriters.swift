@@ -7,7 +7,9 @@ public struct SavvyCANWriter: CaptureWriter {
 
   public init() {}
 
-  public mutating func begin(into output: inout ByteBuffer) { output.append("Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n") }
+  public mutating func begin(into output: inout ByteBuffer) {
+    output.append("Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n")
+  }
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { names.append(name) }
   public mutating func finish(into output: inout ByteBuffer) {}
 
@@ -39,7 +41,9 @@ public struct PythonCANWriter: CaptureWriter {
 
   public init() {}
 
-  public mutating func begin(into output: inout ByteBuffer) { output.append("timestamp,arbitration_id,extended,remote,error,dlc,data\n") }
+  public mutating func begin(into output: inout ByteBuffer) {
+    output.append("timestamp,arbitration_id,extended,remote,error,dlc,data\n")
+  }
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) {}
   public mutating func finish(into output: inout ByteBuffer) {}
 

@@ -51,7 +51,9 @@ public struct PcapWriter: CaptureWriter {
 
   private mutating func header(_ isNanoseconds: Bool, _ output: inout ByteBuffer) {
     self.isNanoseconds = isNanoseconds
-    for word in [isNanoseconds ? 0xA1B2_3C4D : 0xA1B2_C3D4, 0x0004_0002, 0, 0, 262_144, 227] as [UInt32] { output.append(word: word) }
+    for word in [isNanoseconds ? 0xA1B2_3C4D : 0xA1B2_C3D4, 0x0004_0002, 0, 0, 262_144, 227] as [UInt32] {
+      output.append(word: word)
+    }
   }
 
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
@@ -108,7 +110,8 @@ public struct PcapngWriter: CaptureWriter {
 
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) {
     let interface = interface(record.bus, record.kind == .chain ? 147 : 148, true, &output)
-    packet(interface, record.precision == .none ? 0 : record.time.nanoseconds, record.direction, record.bytes.count, &output) { output in
+    packet(interface, record.precision == .none ? 0 : record.time.nanoseconds, record.direction, record.bytes.count, &output) {
+      output in
       for byte in record.bytes { output.append(byte) }
     }
   }

@@ -67,7 +67,8 @@ public struct TRCWriter: CaptureWriter {
     let fraction = Double(rest) / 86_400_000_000_000
     let digits = Int64((fraction * 1e13).rounded())
     let text = "\(days).\(String(repeating: "0", count: max(0, 13 - String(digits).utf8.count)))\(digits)"
-    output.append(string: ";$FILEVERSION=2.1\r\n;$STARTTIME=\(text)\r\n;$COLUMNS=N,O,T,B,I,d,R,L,D\r\n;\r\n;   Written by linkbms\r\n")
+    output.append(
+      string: ";$FILEVERSION=2.1\r\n;$STARTTIME=\(text)\r\n;$COLUMNS=N,O,T,B,I,d,R,L,D\r\n;\r\n;   Written by linkbms\r\n")
     output.append(";---+-- ------+------ +- + --+----- +- +- +--- -- -+ -- --\r\n")
   }
 }
