@@ -224,7 +224,7 @@ struct FilterParser {
         }
         let word = String(text[start..<place])
         guard
-          let value = word.lowercased().hasPrefix("0x") ? UInt64(word.dropFirst(2), radix: 16).map { Double($0) } : Double(word),
+          let value = word.lowercased().hasPrefix("0x") ? UInt64(word.dropFirst(2), radix: 16).map({ Double($0) }) : Double(word),
           value.isFinite
         else {
           return (

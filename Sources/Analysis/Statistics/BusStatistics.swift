@@ -39,6 +39,8 @@ public final class BusStatistics {
   }
 
   public let table: DecodeTable
+  /// The table's hash, here as well: one dependent load less a frame.
+  @usableFromInline let lookup: DecodeTable.Lookup
   @usableFromInline let slots: UnsafeMutablePointer<DecodeTable.Slot>
   @usableFromInline let signals: UnsafeMutablePointer<DecodeTable.Signal>
   @usableFromInline let cells: UnsafeMutablePointer<Cell>
@@ -59,6 +61,7 @@ public final class BusStatistics {
   /// Statistics of nothing yet. `samplesForSparklines`: keep some 100 values a signal to draw its course.
   public init(_ table: DecodeTable, samplesForSparklines: Bool = false) {
     self.table = table
+    lookup = table.lookup
     isSampling = samplesForSparklines
     slotCount = table.slots.count
     slots = .allocate(capacity: max(1, slotCount))
@@ -82,7 +85,7 @@ public final class BusStatistics {
 
   /// Counts one record.
   @inlinable @inline(__always) public func add(_ record: borrowing CANRecord) {
-    guard record.frame.isPlain, let slot = table.slot(of: record.frame) else { return addPeculiar(record) }
+    guard record.frame.isPlain, case let slot = lookup.slot(of: record.frame.id.rawValue), slot >= 0 else { return addPeculiar(record) }
     let place = slots[slot]
     note(record, in: messages + slot)
     if record.frame.length >= place.simpleLength {

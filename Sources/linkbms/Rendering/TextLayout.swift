@@ -27,7 +27,9 @@ final class TextLayout: @unchecked Sendable {  // filled in init, read-only afte
 
   let table: DecodeTable
   let style: TextStyle
-  let pool = TextPool()
+  private let pool = TextPool()
+  /// The pool's memory: a constant, so that a line's loop needs no check for exclusive access.
+  let text: UnsafeMutableRawPointer
   /// Same indices as the plan's signals, with the table's hot form beside them.
   let signals: UnsafeMutablePointer<Signal>
   let cuts: UnsafeMutablePointer<DecodeTable.Signal>
@@ -79,6 +81,7 @@ final class TextLayout: @unchecked Sendable {  // filled in init, read-only afte
     }
     longestLine = longest
     pool.seal()
+    text = pool.base
   }
 
   deinit {
