@@ -51,7 +51,7 @@ public final class BusStatistics {
   private var samples: [Int: SampleSeries] = [:]
   /// Last raw values of multiplexed signals, which the last frame need not hold.
   private var lastMultiplexed: [Int: Int64] = [:]
-  private let isSampling: Bool
+  @usableFromInline let isSampling: Bool
   /// Frames whose ID the table does not know, by raw ID.
   public private(set) var unknown: [UInt32: MessageCell] = [:]
   /// Remote and error frames.
@@ -105,7 +105,7 @@ public final class BusStatistics {
     } else {
       addCarefully(record, slot)
     }
-    if messages[slot].count >= messages[slot].nextSample { sample(record, slot) }
+    if isSampling, messages[slot].count >= messages[slot].nextSample { sample(record, slot) }
   }
 
   @inlinable @inline(__always) func note(_ record: borrowing CANRecord, in message: UnsafeMutablePointer<MessageCell>) {

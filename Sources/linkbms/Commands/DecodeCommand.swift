@@ -71,14 +71,14 @@ struct DecodeCommand: ToolCommand {
     }
   }
 
-  private func run(
-    _ renderer: some FrameRenderer, _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection,
+  private func run<Renderer: FrameRenderer>(
+    _ renderer: Renderer, _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection,
     in world: inout some World
   ) throws -> ExitStatus {
     var pipeline = DecodePipeline(renderer: renderer, chooser: chooser, selection: selection.isEmpty ? nil : selection)
     var progress = Progress(of: capture.name, world.terminal)
     let output = renderer.output
-    while try capture.readWindow(into: &pipeline) {
+    while try Renderer.pump(&capture, &pipeline) {
       try world.drain(output)
       if pipeline.isSatisfied || world.isInterrupted || (input.strict && pipeline.problems.hasDamage) { break }
       world.show(&progress, capture.progress)

@@ -6,6 +6,10 @@ import Protocols
 /// A row per signal: record number, time, bus, direction, ID, message, signal, value, unit, label. A frame that is not decoded has
 /// one row with its bytes in `data`.
 struct CSVRenderer: FrameRenderer {
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<CSVRenderer>) throws(WorldError) -> Bool {
+    try capture.readWindow(into: &pipeline)
+  }
+
   let output: UnsafeMutablePointer<ByteBuffer>
   static let header = "n,time,bus,dir,id,protocol,message,sender,signal,value,unit,label,data\n"
   private let tables = DigitTables.shared

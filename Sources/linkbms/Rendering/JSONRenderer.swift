@@ -5,6 +5,10 @@ import Protocols
 
 /// One JSON object a line, keys in a fixed order (README "JSON output").
 struct JSONRenderer: FrameRenderer {
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<JSONRenderer>) throws(WorldError) -> Bool {
+    try capture.readWindow(into: &pipeline)
+  }
+
   let output: UnsafeMutablePointer<ByteBuffer>
   private let tables = DigitTables.shared
   private var layouts: [JSONLayout] = []

@@ -7,6 +7,10 @@ import Protocols
 ///
 /// `1700000000.123456  can0  rx  00004210  [8]  A5 09 30 75 9D 04 2E 64  Totals   PackVoltage 246.9 V  …`
 struct TextRenderer: FrameRenderer {
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<TextRenderer>) throws(WorldError) -> Bool {
+    try capture.readWindow(into: &pipeline)
+  }
+
   let output: UnsafeMutablePointer<ByteBuffer>
   private let style: TextStyle
   private let tables = DigitTables.shared
