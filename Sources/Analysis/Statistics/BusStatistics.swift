@@ -85,7 +85,8 @@ public final class BusStatistics {
 
   /// Counts one record.
   @inlinable @inline(__always) public func add(_ record: borrowing CANRecord) {
-    guard record.frame.isPlain, case let slot = lookup.slot(of: record.frame.id.rawValue), slot >= 0 else { return addPeculiar(record) }
+    let slot = lookup.slot(of: record.frame.id.rawValue)
+    guard record.frame.isPlain, slot >= 0 else { return addPeculiar(record) }
     let place = slots[slot]
     note(record, in: messages + slot)
     if record.frame.length >= place.simpleLength {
