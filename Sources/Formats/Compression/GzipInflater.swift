@@ -28,7 +28,8 @@ public final class GzipInflater {
   public func inflate(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) -> (taken: Int, written: Int) {
-    guard problem == nil, isOpen, !output.isEmpty, let source = input.baseAddress, let target = output.baseAddress else {
+    guard problem == nil, isOpen, !output.isEmpty, !input.isEmpty, let source = input.baseAddress, let target = output.baseAddress
+    else {
       return (0, 0)
     }
     if isBetweenMembers {
