@@ -42,6 +42,9 @@ struct ByteWindow {
   /// Whether the source is compressed.
   var isCompressed: Bool { packed != nil }
 
+  /// Whether the source is a pipe, a device or a terminal.
+  var isLive: Bool { if case .stream = source { true } else { false } }
+
   /// What was wrong with the compression, once it is known.
   var problem: CaptureProblem? { packed?.inflater.problem }
 

@@ -52,6 +52,9 @@ struct CaptureInput {
   /// The whole capture in memory, if it is an uncompressed file: what may be read in parts and in parallel.
   var mapped: UnsafeRawBufferPointer? { window.mapped }
 
+  /// Whether more may come at any time: what is rendered must go out at once, not when a buffer is full.
+  var isLive: Bool { window.isLive }
+
   /// Bytes of the source and how many of them are read.
   var progress: (done: Int, total: Int?) { window.progress }
 

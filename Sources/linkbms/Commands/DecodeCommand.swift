@@ -80,6 +80,7 @@ struct DecodeCommand: ToolCommand {
     let output = renderer.output
     while try Renderer.pump(&capture, &pipeline) {
       try world.drain(output)
+      if capture.isLive { try world.flush() }
       if pipeline.isSatisfied || world.isInterrupted || (input.strict && pipeline.problems.hasDamage) { break }
       world.show(&progress, capture.progress)
     }
