@@ -226,7 +226,7 @@ public struct ProtocolIdentifier: Sendable {
     var doubts: [String] = []
     for definition in library.definitions {
       let expected = Set(definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id.rawValue))
-      let other = bus.ids.keys.filter { raw in
+      let other = bus.ids.keys.sorted().filter { raw in
         !expected.contains(raw) && expected.contains(raw ^ 0x8000_0000) && !known.contains(raw)
       }
       guard other.count >= (best == nil ? 2 : 3), definition.sidecar.extends == nil else { continue }
@@ -271,7 +271,7 @@ public struct ProtocolIdentifier: Sendable {
   }
 
   private func idList(_ ids: [UInt32]) -> String {
-    let sorted = ids.sorted { $0 & 0x1FFF_FFFF < $1 & 0x1FFF_FFFF }.map { FrameText.text(ArbitrationID(rawValue: $0)) }
+    let sorted = ids.sorted { ($0 & 0x1FFF_FFFF, $0) < ($1 & 0x1FFF_FFFF, $1) }.map { FrameText.text(ArbitrationID(rawValue: $0)) }
     return sorted.prefix(6).joined(separator: " ") + (sorted.count > 6 ? " … (\(sorted.count))" : "")
   }
 

@@ -125,7 +125,7 @@ struct InfoReport {
         "  load     \(rate.load) % mean, \(percent(bus.peakBitsPerSecond, of: bitrate)) % in the busiest second, at \(bitrate / 1000) kbit/s"
       )
     }
-    for (raw, count) in bus.ids.sorted(by: { $0.key & 0x1FFF_FFFF < $1.key & 0x1FFF_FFFF }) {
+    for (raw, count) in bus.ids.sorted(by: { ($0.key & 0x1FFF_FFFF, $0.key) < ($1.key & 0x1FFF_FFFF, $1.key) }) {
       let id = InfoReport.idText(raw)
       let length =
         count.shortestLength == count.longestLength ? "\(count.longestLength)" : "\(count.shortestLength)…\(count.longestLength)"
