@@ -98,6 +98,8 @@ public final class ByteOutput {
       let written = Glibc.write(descriptor, start, rest.count)
       if written >= 0 {
         rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+        // A signal cuts a write that waits for a slow reader short; without it everything is taken at once.
+        if !rest.isEmpty, Signals.stopRequest != nil { throw .interrupted }
         continue
       }
       switch errno {

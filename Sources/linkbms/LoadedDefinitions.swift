@@ -7,9 +7,14 @@ struct LoadedDefinitions {
 
   /// The built-in definitions, or those of `--dissectors`.
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary {
-    if let loaded, loaded.folder == options.dissectors { return loaded.library }
-    let library = try LoadedDefinitions.read(options.dissectors)
-    loaded = (options.dissectors, library)
+    try library(folder: options.dissectors)
+  }
+
+  /// The definitions in a folder; the built-in ones if that is `nil`.
+  mutating func library(folder: String?) throws(WorldError) -> DefinitionLibrary {
+    if let loaded, loaded.folder == folder { return loaded.library }
+    let library = try LoadedDefinitions.read(folder)
+    loaded = (folder, library)
     return library
   }
 

@@ -68,6 +68,14 @@ import Testing
     #expect(completion(line, wordStart: start) == expected)
   }
 
+  @Test func theBuiltInDefinitionsGiveNames() {
+    let names = LibraryNames()
+    #expect(names.names(.protocols).contains("pylontech-hv"))
+    #expect(!names.names(.variants(ofProtocol: "pylontech-hv")).isEmpty)
+    #expect(names.names(.variants(ofProtocol: "nobody")).isEmpty)
+    #expect(names.names(.messages).count > 10 && names.names(.signals).count > 50)
+  }
+
   @Test func anyOffsetIsTaken() {
     for start in [-1, 0, 3, 99] { _ = completion("decode --format=é", wordStart: start) }
   }

@@ -34,7 +34,7 @@ import Testing
     #expect(text.hasPrefix(".TH LINKBMS 1"))
     let commands = CommandTree.of(LinkBMS.self).shownSubcommands.filter { $0.commandName != "help" }
     for command in commands { #expect(text.contains(".SS linkbms \(command.commandName)")) }
-    #expect(text.contains(".TP\n.B linkbms shell \\-c 'info; identify' site.log\n"))
+    #expect(text.contains("\n  linkbms shell \\-c 'info; identify' site.log\n"))
     // A line that begins with a dot or a quote would be a request.
     for line in text.split(separator: "\n") where line.hasPrefix("'") { Issue.record("\(line)") }
   }

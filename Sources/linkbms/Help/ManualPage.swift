@@ -63,23 +63,26 @@ struct ManualPage {
     lines.append(Self.escape(text.trimmingBlanks))
   }
 
-  /// Paragraphs as they are; examples with their lines kept.
+  /// Paragraphs are filled; capital headings stand out; what is indented (examples, tables) keeps its lines.
   private mutating func discussion(_ command: CommandInfo, heading: String?) {
     guard let discussion = command.discussion else { return }
     if let heading { lines.append(".SH \(heading)") }
-    var isExample = false
+    var isIndented = false
     for line in discussion.split(separator: "\n", omittingEmptySubsequences: false) {
-      if line == HelpText.examplesHeading {
-        isExample = true
-        lines.append(".PP\nExamples:")
-      } else if isExample, line.hasPrefix("      ") {
-        lines.append(Self.escape(line.trimmingBlanks))
-      } else if isExample, line.hasPrefix("  ") {
-        lines.append(".TP\n.B \(Self.escape(line.trimmingBlanks))")
+      let wasIndented = isIndented
+      isIndented = line.hasPrefix("  ")
+      if isIndented != wasIndented { lines.append(isIndented ? ".PP\n.nf" : ".fi") }
+      if isIndented {
+        lines.append(Self.escape(String(line)))
+      } else if line.isEmpty {
+        lines.append(".PP")
+      } else if line.allSatisfy({ $0.isUppercase || $0 == " " || $0 == ":" }) {
+        lines.append(".PP\n.B \(Self.escape(line.capitalizedHeading))")
       } else {
-        lines.append(line.isEmpty ? ".PP" : Self.escape(String(line)))
+        lines.append(Self.escape(String(line)))
       }
     }
+    if isIndented { lines.append(".fi") }
   }
 
   private static func usage(_ command: CommandInfo, name: String) -> String {
@@ -112,6 +115,12 @@ struct ManualPage {
 }
 
 extension StringProtocol {
+  /// "EXIT STATUS:" → "Exit status".
+  fileprivate var capitalizedHeading: String {
+    let words = hasSuffix(":") ? String(dropLast()) : String(self)
+    return words.prefix(1) + words.dropFirst().lowercased()
+  }
+
   /// Without blanks at both ends.
   var trimmingBlanks: String {
     var rest = self[...]

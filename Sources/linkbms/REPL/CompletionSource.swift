@@ -1,3 +1,5 @@
+import Formats
+
 /// Kinds of names that the definitions or the open capture know, and not the argument parser.
 enum CompletionTopic: Equatable, Sendable {
   case protocols
@@ -17,4 +19,29 @@ protocol CompletionSource {
 /// Knows no names.
 struct NoNames: CompletionSource {
   func names(_ topic: CompletionTopic) -> [String] { [] }
+}
+
+/// The names in the built-in definitions, read when first asked for.
+final class LibraryNames: CompletionSource {
+  private lazy var library: DefinitionLibrary = {
+    var definitions = LoadedDefinitions()
+    return (try? definitions.library(folder: nil)) ?? DefinitionLibrary()
+  }()
+
+  func names(_ topic: CompletionTopic) -> [String] {
+    switch topic {
+    case .protocols: library.protocolNames
+    case .variants(let name): definitions(name).flatMap { $0.sidecar.variants.map(\.name) }
+    case .messages: messages.map(\.name)
+    case .signals: messages.flatMap { $0.signals.map(\.name) }
+    // The buses of a capture are only known to who has read it.
+    case .buses: []
+    }
+  }
+
+  private var messages: [DBCMessage] { library.definitions.flatMap(\.dbc.messages) }
+
+  private func definitions(_ name: String?) -> [Definition] {
+    library.definitions.filter { name == nil || $0.protocolName == name }
+  }
 }

@@ -33,7 +33,7 @@ struct ShellCommand: ToolCommand {
     try world.flush()
     // Here a second Ctrl-C must not end the process: it belongs to the next command.
     Signals.install(onSecondStop: .isRemembered)
-    let session = ShellSession(world: .onStandardOutput, names: NoNames())
+    let session = ShellSession(world: .onStandardOutput, names: LibraryNames())
     if let file { try session.open(file) }
     let status = try run(session)
     try session.world.flush()

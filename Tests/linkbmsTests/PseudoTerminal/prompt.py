@@ -148,6 +148,29 @@ def completes_options_and_values(home):
 
 
 @case
+def completes_names_of_the_definitions(home):
+    session = Session(home)
+    session.prompt().send("decode --protocol pylontech-h\t").expect("pylontech-hv ").send("\x15")
+    session.send("decode --format=j\t").expect("--format=json").send("\x15")
+
+
+@case
+def commands_work_on_the_open_capture_and_stop_on_control_c(home):
+    with open(os.path.join(home, "big.log"), "w") as file:
+        for number in range(400000):
+            file.write(f"({1700000000 + number}.000001) can0 00004210#{number:016X}\n")
+    session = Session(home)
+    session.prompt().enter("open big.log").prompt("big.log")
+    session.send("decode --from candump\r").expect("1700000100.000001")
+    session.send("\x03echo kept\r")
+    session.child.expect(r"[\r\n]kept\r", timeout=30)
+    assert "1700399999.000001" not in session.child.before
+    session.prompt("big.log").enter("decode --from candump --count 1 > first").prompt("big.log").enter("! cat first")
+    session.expect("1700000000.000001").prompt("big.log").enter("quit")
+    assert session.status() == 0
+
+
+@case
 def completes_file_names_with_blanks(home):
     with open(os.path.join(home, "my site.log"), "w") as file:
         file.write("(1.000000) can0 123#00\n")
