@@ -70,6 +70,15 @@ public struct ByteBuffer: ~Copyable {
     advance(bytes.count)
   }
 
+  /// Appends a copy of bytes that stand in the buffer already; a range outside is cut to what there is.
+  public mutating func appendCopy(from start: Int, count wanted: Int) {
+    let length = max(0, min(wanted, count - start))
+    guard start >= 0, length > 0 else { return }
+    reserve(length)
+    (base + count).copyMemory(from: base + start, byteCount: length)
+    advance(length)
+  }
+
   /// Appends `byte` `times` times.
   public mutating func append(repeating byte: UInt8, count times: Int) {
     guard times > 0 else { return }

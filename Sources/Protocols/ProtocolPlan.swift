@@ -55,9 +55,10 @@ public struct ProtocolPlan: Sendable {
   public private(set) var multiplexRanges: [ClosedRange<UInt64>]
 
   /// Open-addressed hash of the slots, a power of two long and at most a quarter full: raw ID and slot index, −1 = free.
-  @usableFromInline let keys: [UInt32]
-  @usableFromInline let values: [Int32]
-  @usableFromInline let hashShift: UInt32
+  public let keys: [UInt32]
+  public let values: [Int32]
+  /// Bits to shift the hashed ID right.
+  public let hashShift: UInt32
 
   /// Builds the look-up table. Of several slots with one ID the first wins.
   public init(slots: [MessageSlot], messages: [MessagePlan], signals: [SignalPlan], multiplexRanges: [ClosedRange<UInt64>] = []) {
@@ -83,7 +84,8 @@ public struct ProtocolPlan: Sendable {
     hashShift = shift
   }
 
-  @usableFromInline static var hashMultiplier: UInt32 { 0x9E37_79B1 }
+  /// Spreads IDs that differ in few bits (2^32 ÷ golden ratio).
+  @inlinable public static var hashMultiplier: UInt32 { 0x9E37_79B1 }
 
   /// The slot of an arbitration ID; `nil` for one the plan does not know.
   @inlinable public func slot(of id: ArbitrationID) -> Int? {

@@ -9,33 +9,70 @@ struct ByteWindow {
   private var offset = 0
   private var length = CaptureInput.windowLength
   private var buffer: StreamBuffer?
-  let isCompressed = false
+  /// Set for a gzip-compressed source: its bytes go through here into `buffer`.
+  private var packed: PackedSource?
 
   /// The most that a stream's buffer grows to when a reader takes nothing: larger blocks are damage, which readers skip by then.
   private static let largestBuffer = 4 << 20
 
   init(_ source: ByteSource) throws(HostError) {
     self.source = source
-    if case .stream = source { buffer = StreamBuffer(capacity: 256 << 10) }
+    switch source {
+    case .file(let file):
+      if GzipInflater.recognises(file.bytes) {
+        packed = PackedSource(file)
+        buffer = StreamBuffer(capacity: 256 << 10)
+      }
+    case .stream(let stream):
+      buffer = StreamBuffer(capacity: 256 << 10)
+      // Whether a stream is compressed shows in its first bytes; they are unpacked or handed on.
+      let head = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+      defer { head.deallocate() }
+      var count = 0
+      while count < 3 {
+        let more = try stream.read(into: UnsafeMutableRawBufferPointer(rebasing: head[count...]))
+        if more == 0 { break }
+        count += more
+      }
+      let bytes = UnsafeRawBufferPointer(rebasing: head[..<count])
+      if GzipInflater.recognises(bytes) { packed = PackedSource(stream, head: bytes) } else { buffer?.append(bytes) }
+    }
   }
+
+  /// Whether the source is compressed.
+  var isCompressed: Bool { packed != nil }
+
+  /// Whether the source is a pipe, a device or a terminal.
+  var isLive: Bool { if case .stream = source { true } else { false } }
+
+  /// What was wrong with the compression, once it is known.
+  var problem: CaptureProblem? { packed?.inflater.problem }
 
   /// The whole uncompressed file.
   var mapped: UnsafeRawBufferPointer? {
-    if case .file(let file) = source { file.bytes } else { nil }
+    if case .file(let file) = source, packed == nil { file.bytes } else { nil }
   }
 
   var progress: (done: Int, total: Int?) {
-    if case .file(let file) = source { (offset, file.bytes.count) } else { (buffer?.taken ?? 0, nil) }
+    if let packed { return (packed.done, packed.total) }
+    if case .file(let file) = source { return (offset, file.bytes.count) }
+    return (buffer?.taken ?? 0, nil)
   }
 
   /// Whether the bytes now in reach are the last.
   var isAtEnd: Bool {
-    if case .file(let file) = source { offset + length >= file.bytes.count } else { buffer?.isAtEnd ?? true }
+    if case .file(let file) = source, packed == nil { offset + length >= file.bytes.count } else { buffer?.isAtEnd ?? true }
   }
 
   /// Bytes from where reading stands, without taking them: at least so many if they come soon, fewer at the end or where a live
   /// source is slow.
   mutating func peek(atLeast count: Int) throws(WorldError) -> UnsafeRawBufferPointer {
+    if let packed, let buffer {
+      buffer.reserve(count)
+      while buffer.bytes.count < count, !buffer.isAtEnd { try packed.fill(buffer) }
+      buffer.needsMore = buffer.bytes.isEmpty
+      return buffer.bytes
+    }
     switch source {
     case .file(let file):
       length = max(length, count)
@@ -59,6 +96,13 @@ struct ByteWindow {
 
   /// The next bytes and whether they are the last.
   mutating func next() throws(WorldError) -> (bytes: UnsafeRawBufferPointer, isEnd: Bool) {
+    if let packed, let buffer {
+      if buffer.needsMore, !buffer.isAtEnd {
+        if buffer.isFull { buffer.reserve(min(buffer.bytes.count * 2, ByteWindow.largestBuffer)) }
+        try packed.fill(buffer)
+      }
+      return (buffer.bytes, buffer.isAtEnd)
+    }
     switch source {
     case .file(let file):
       let end = min(file.bytes.count, offset + length)
@@ -73,7 +117,7 @@ struct ByteWindow {
   /// Declares the first `count` bytes of the window as read.
   mutating func consume(_ count: Int) {
     offset += count
-    if count == 0, case .file = source { length *= 2 } else { length = CaptureInput.windowLength }
+    if count == 0, case .file = source, packed == nil { length *= 2 } else { length = CaptureInput.windowLength }
     buffer?.consume(count)
   }
 
@@ -125,6 +169,13 @@ final class StreamBuffer {
 
   func fill(_ count: Int) { end += count }
 
+  /// Takes bytes that were read elsewhere.
+  func append(_ bytes: UnsafeRawBufferPointer) {
+    reserve(end - start + bytes.count)
+    free.copyMemory(from: bytes)
+    end += bytes.count
+  }
+
   func consume(_ count: Int) {
     start += count
     taken += count
@@ -136,5 +187,68 @@ final class StreamBuffer {
     if let base = memory.baseAddress, end > start { base.copyMemory(from: base + start, byteCount: end - start) }
     end -= start
     start = 0
+  }
+}
+
+/// A gzip-compressed file or stream that is unpacked as it is read.
+final class PackedSource {
+  let inflater = GzipInflater()
+  private let file: MappedFile?
+  private let stream: ByteStream?
+  private var input: StreamBuffer
+  private(set) var done = 0
+
+  init(_ file: MappedFile) {
+    self.file = file
+    stream = nil
+    input = StreamBuffer(capacity: 64)
+  }
+
+  init(_ stream: ByteStream, head: UnsafeRawBufferPointer) {
+    file = nil
+    self.stream = stream
+    input = StreamBuffer(capacity: 1 << 16)
+    input.append(head)
+  }
+
+  var total: Int? { file?.bytes.count }
+
+  /// Unpacks at least a byte into the buffer, or marks its end.
+  func fill(_ buffer: StreamBuffer) throws(WorldError) {
+    while true {
+      let bytes = file.map { UnsafeRawBufferPointer(rebasing: $0.bytes[done...]) } ?? input.bytes
+      if bytes.isEmpty {
+        guard try readMore() else {
+          inflater.finish()
+          buffer.isAtEnd = true
+          return
+        }
+        continue
+      }
+      let (taken, written) = inflater.inflate(bytes, into: buffer.free)
+      done += taken
+      if stream != nil { input.consume(taken) }
+      buffer.fill(written)
+      if inflater.problem != nil { buffer.isAtEnd = true }
+      if written > 0 || buffer.isAtEnd { return }
+      if taken == 0, try !readMore() {
+        inflater.finish()
+        buffer.isAtEnd = true
+        return
+      }
+    }
+  }
+
+  /// More of a stream; `false` at its end, and always for a file.
+  private func readMore() throws(WorldError) -> Bool {
+    guard let stream else { return false }
+    do throws(HostError) {
+      if input.isFull { input.reserve(input.bytes.count * 2) }
+      let count = try stream.read(into: input.free)
+      input.fill(count)
+      return count > 0
+    } catch {
+      throw WorldError(message: error.description)
+    }
   }
 }

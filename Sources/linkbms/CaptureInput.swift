@@ -52,6 +52,9 @@ struct CaptureInput {
   /// The whole capture in memory, if it is an uncompressed file: what may be read in parts and in parallel.
   var mapped: UnsafeRawBufferPointer? { window.mapped }
 
+  /// Whether more may come at any time: what is rendered must go out at once, not when a buffer is full.
+  var isLive: Bool { window.isLive }
+
   /// Bytes of the source and how many of them are read.
   var progress: (done: Int, total: Int?) { window.progress }
 
@@ -82,6 +85,7 @@ struct CaptureInput {
     let (bytes, isEnd) = try window.next()
     let taken = reader.read(bytes, isEnd: isEnd, into: &sink)
     window.consume(taken)
+    if isEnd, let problem = window.problem { sink.report(problem) }
     return !isEnd
   }
 }

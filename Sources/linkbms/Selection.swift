@@ -15,6 +15,10 @@ struct Selection {
   var changedOnly = false
   /// Stop after so many.
   var limit: UInt64?
+  /// candump's filter words.
+  var ids: IDFilter?
+  /// `--where`.
+  var expression: FilterExpression?
 
   /// A time as people give it.
   enum TimeBound {
@@ -27,21 +31,27 @@ struct Selection {
   private var origin: Int64?
   private var busNames: [String] = []
   private var lastPayloads: [UInt64: CANFrame] = [:]
+  /// The expression bound to each bus.
+  private var filters: [CompiledFilter] = []
 
   init() {}
 
   /// Whether nothing is selected at all: the fast way.
   var isEmpty: Bool {
-    buses.isEmpty && messages.isEmpty && start == nil && end == nil && !changedOnly && limit == nil
+    buses.isEmpty && messages.isEmpty && start == nil && end == nil && !changedOnly && limit == nil && ids == nil
+      && expression == nil
   }
 
   /// Whether records can be judged one by one, in any order: what allows several cores.
-  var isStateless: Bool { !changedOnly && limit == nil && start == nil && end == nil }
+  var isStateless: Bool { !changedOnly && limit == nil && start == nil && end == nil && expression == nil }
 
   /// Chain and PDU records pass only where no filter speaks of frames.
-  var takesSideRecords: Bool { messages.isEmpty && !changedOnly }
+  var takesSideRecords: Bool { messages.isEmpty && !changedOnly && ids == nil && expression == nil }
 
-  mutating func addBus(_ name: String, table: DecodeTable) { busNames.append(name) }
+  mutating func addBus(_ name: String, table: DecodeTable) {
+    busNames.append(name)
+    if let expression { filters.append(CompiledFilter(expression, table: table, busName: name)) }
+  }
 
   mutating func takes(_ record: borrowing CANRecord, slot: Int, table: DecodeTable, shown: UInt64) -> Bool {
     if let limit, shown >= limit { return false }
@@ -54,6 +64,11 @@ struct Selection {
     if !messages.isEmpty {
       guard slot >= 0 else { return false }
       guard messages.contains(table.dissection.messages[table.messageIndex(ofSlot: slot)].name) else { return false }
+    }
+    if let ids, !ids.takes(record.frame) { return false }
+    if expression != nil {
+      let bus = Int(record.bus.index)
+      guard bus < filters.count, filters[bus].matches(copy record, slot: slot) else { return false }
     }
     return changedOnly ? hasChanged(record) : true
   }

@@ -44,7 +44,8 @@ extension TableChooser {
     var known: [String: DecodeTable] = [:]
     for verdict in verdicts {
       // Buses that speak alike share a table.
-      let key = "\(verdict.protocolName ?? "") \(verdict.variant ?? "") \(verdict.readings.sorted { $0.key < $1.key }) \(verdict.others.map { "\($0.protocolName ?? "") \($0.variant ?? "")" })"
+      let key =
+        "\(verdict.protocolName ?? "") \(verdict.variant ?? "") \(verdict.readings.sorted { $0.key < $1.key }) \(verdict.others.map { "\($0.protocolName ?? "") \($0.variant ?? "")" })"
       if let table = known[key] {
         byBus[verdict.bus] = table
         continue

@@ -82,7 +82,8 @@ protocol ToolCommand: ParsableCommand {
 
 /// Options that choose definitions; shared by all commands that decode.
 struct DefinitionOptions: ParsableArguments {
-  @Option(name: .customLong("protocol"), help: ArgumentHelp("Decode as this protocol instead of identifying it.", valueName: "name"))
+  @Option(
+    name: .customLong("protocol"), help: ArgumentHelp("Decode as this protocol instead of identifying it.", valueName: "name"))
   var protocolName: String?
   @Option(help: ArgumentHelp("Use this variant of the protocol.", valueName: "name"))
   var variant: String?

@@ -23,7 +23,8 @@ import Testing
   @Test func theWorstCaseIsNeverPassed() {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<2_000 {
-      let frame = CANFrame(id: .extended(.random(in: 0...0x1FFF_FFFF, using: &random)), length: 8, head: .random(in: 0...(.max), using: &random))
+      let frame = CANFrame(
+        id: .extended(.random(in: 0...0x1FFF_FFFF, using: &random)), length: 8, head: .random(in: 0...(.max), using: &random))
       let bits = FrameBits.count(frame)
       #expect(bits >= 131 && bits <= 131 + (54 + 64 - 1) / 4)
     }

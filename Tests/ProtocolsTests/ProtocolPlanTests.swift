@@ -9,7 +9,9 @@ import Testing
     print("seed \(seed)")
     var random = SplitMix(state: seed)
     var ids: Set<UInt32> = []
-    while ids.count < 3_000 { ids.insert(UInt32.random(in: 0...0x1FFF_FFFF, using: &random) | (Bool.random(using: &random) ? 0x8000_0000 : 0)) }
+    while ids.count < 3_000 {
+      ids.insert(UInt32.random(in: 0...0x1FFF_FFFF, using: &random) | (Bool.random(using: &random) ? 0x8000_0000 : 0))
+    }
     let slots = ids.map { MessageSlot(id: ArbitrationID(rawValue: $0), message: 0) }
     let message = MessagePlan(firstSignal: 0, signalCount: 0, bytesNeeded: 0, length: 8)
     let plan = ProtocolPlan(slots: slots, messages: [message], signals: [])

@@ -47,39 +47,80 @@ public final class DecodeTable: Sendable {
   public let slots: [Slot]
   /// Number of signal cells over all slots.
   public let cellCount: Int
-  @usableFromInline let lookup: ProtocolPlan
+  private let plan: ProtocolPlan
+  /// The plan's hash table at fixed addresses: the look-up of every frame must not count references or check bounds.
+  @usableFromInline let lookup: Lookup
+
+  /// From raw arbitration ID to slot.
+  @frozen public struct Lookup: @unchecked Sendable {  // immutable memory that the table owns and frees
+    @usableFromInline let keys: UnsafePointer<UInt32>
+    @usableFromInline let values: UnsafePointer<Int32>
+    @usableFromInline let shift: UInt32
+    @usableFromInline let mask: Int
+
+    init(_ plan: ProtocolPlan) {
+      let keyMemory = UnsafeMutablePointer<UInt32>.allocate(capacity: plan.keys.count)
+      keyMemory.initialize(from: plan.keys, count: plan.keys.count)
+      keys = UnsafePointer(keyMemory)
+      let valueMemory = UnsafeMutablePointer<Int32>.allocate(capacity: plan.values.count)
+      valueMemory.initialize(from: plan.values, count: plan.values.count)
+      values = UnsafePointer(valueMemory)
+      shift = plan.hashShift
+      mask = plan.keys.count - 1
+    }
+
+    /// The slot of an ID; −1 for one that is unknown.
+    @inlinable @inline(__always) public func slot(of id: UInt32) -> Int {
+      var place = Int((id &* ProtocolPlan.hashMultiplier) &>> shift)
+      // At most a quarter of the places are taken, so this ends.
+      while values[place] >= 0 {
+        if keys[place] == id { return Int(values[place]) }
+        place = (place &+ 1) & mask
+      }
+      return -1
+    }
+  }
 
   public init(_ dissection: DissectionPlan) {
     self.dissection = dissection
     let plan = dissection.plan
-    lookup = plan
+    self.plan = plan
     signals = plan.signals.map(Signal.init)
     var cells = 0
     slots = plan.slots.map { slot in
       let message = plan.messages[Int(slot.message)]
       let range = Int(message.firstSignal)..<Int(message.firstSignal + message.signalCount)
       let isSimple =
-        !message.isMultiplexed && message.fitsOneWord && plan.signals[range].allSatisfy { $0.encoding.rawValue < 2 && $0.width <= 32 }
+        !message.isMultiplexed && message.fitsOneWord
+        && plan.signals[range].allSatisfy { $0.encoding.rawValue < 2 && $0.width <= 32 }
       defer { cells += range.count }
       return Slot(
         first: Int32(range.lowerBound), end: Int32(range.upperBound), firstCell: Int32(cells),
         simpleLength: isSimple ? message.bytesNeeded : 255)
     }
     cellCount = cells
+    lookup = Lookup(plan)
+  }
+
+  deinit {
+    lookup.keys.deallocate()
+    lookup.values.deallocate()
   }
 
   /// The slot of a frame that can be decoded; `nil` for an unknown ID and for remote and error frames, which carry no data.
   @inlinable @inline(__always) public func slot(of frame: borrowing CANFrame) -> Int? {
-    frame.flags.rawValue & 3 == 0 ? lookup.slot(of: frame.id) : nil
+    guard frame.flags.rawValue & 3 == 0 else { return nil }
+    let slot = lookup.slot(of: frame.id.rawValue)
+    return slot < 0 ? nil : slot
   }
 
   /// What the slot's ID means.
-  public func messageIndex(ofSlot slot: Int) -> Int { Int(lookup.slots[slot].message) }
+  public func messageIndex(ofSlot slot: Int) -> Int { Int(plan.slots[slot].message) }
 
   /// Whether signal `index` (of the whole plan) of the message in `slot` is present in `frame`, and its raw bits, sign-extended for
   /// signed integers, as they are for floats.
   public func raw(_ index: Int, slot: Int, in frame: borrowing CANFrame) -> Int64? {
-    let signal = lookup.signals[index]
+    let signal = plan.signals[index]
     guard Int(signal.bytesNeeded) <= frame.payloadLength, isSelected(signal, slot: slot, in: frame) else { return nil }
     let word = DecodeTable.window(of: frame, from: Int(signal.byteOffset))
     return signal.raw(word, swapped: word.byteSwapped)
@@ -98,8 +139,8 @@ public final class DecodeTable: Sendable {
     let selector = Int(slots[slot].first) + Int(signal.multiplexor)
     // A multiplexor stands before what it selects, so this ends.
     guard let value = raw(selector, slot: slot, in: frame) else { return false }
-    let ranges = lookup.multiplexRanges[Int(signal.firstRange)..<Int(signal.firstRange) + Int(signal.rangeCount)]
-    return ranges.contains { $0.contains(UInt64(bitPattern: value) & lookup.signals[selector].mask) }
+    let ranges = plan.multiplexRanges[Int(signal.firstRange)..<Int(signal.firstRange) + Int(signal.rangeCount)]
+    return ranges.contains { $0.contains(UInt64(bitPattern: value) & plan.signals[selector].mask) }
   }
 }
 

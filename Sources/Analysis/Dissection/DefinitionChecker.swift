@@ -51,7 +51,9 @@ public enum DefinitionChecker {
         checkEvidence(variant.identify)
         for name in Array(variant.ids?.map.keys ?? [:].keys) + Array(variant.ids?.omit ?? []) { need(message: name, variant.line) }
       }
-      for name in sidecar.flags.keys.sorted() + sidecar.textSignals.sorted() + sidecar.quantities.values.sorted() { need(signal: name, 0) }
+      for name in sidecar.flags.keys.sorted() + sidecar.textSignals.sorted() + sidecar.quantities.values.sorted() {
+        need(signal: name, 0)
+      }
       checkNames()
       for sample in sidecar.samples { check(sample) }
     }
@@ -61,7 +63,9 @@ public enum DefinitionChecker {
     }
 
     private mutating func need(message name: String, _ line: Int) {
-      if !messages.contains(name) { note(.unknownMessage, line, "unknown message \"\(name)\"" + NearestName.hint(name, in: messages)) }
+      if !messages.contains(name) {
+        note(.unknownMessage, line, "unknown message \"\(name)\"" + NearestName.hint(name, in: messages))
+      }
     }
 
     private mutating func need(signal name: String, _ line: Int) {
@@ -78,11 +82,15 @@ public enum DefinitionChecker {
     private mutating func check(choice: [String: String], _ line: Int) {
       for (name, option) in choice.sorted(by: { $0.key < $1.key }) {
         guard let reading = definition.sidecar.readings.first(where: { $0.name == name }) else {
-          note(.unknownReading, line, "unknown reading \"\(name)\"" + NearestName.hint(name, in: definition.sidecar.readings.map(\.name)))
+          note(
+            .unknownReading, line,
+            "unknown reading \"\(name)\"" + NearestName.hint(name, in: definition.sidecar.readings.map(\.name)))
           continue
         }
         if !reading.options.contains(where: { $0.name == option }) {
-          note(.unknownReading, line, "unknown option \"\(option)\" of \(name)" + NearestName.hint(option, in: reading.options.map(\.name)))
+          note(
+            .unknownReading, line,
+            "unknown option \"\(option)\" of \(name)" + NearestName.hint(option, in: reading.options.map(\.name)))
         }
       }
     }
@@ -137,11 +145,15 @@ public enum DefinitionChecker {
       case .number(let number):
         let found = plan.physical(raw)
         if abs(found - number) > max(1e-9, abs(number) * 1e-9) {
-          note(.sampleDecode, sample.line, "\(sample.frame): \(name) decodes to \(ValueText.number(of: raw, plan)), expected \(number)")
+          note(
+            .sampleDecode, sample.line, "\(sample.frame): \(name) decodes to \(ValueText.number(of: raw, plan)), expected \(number)"
+          )
         }
       case .text(let text):
         let found = info.isText ? ValueText.ascii(raw, plan) : info.labels[raw] ?? ""
-        if found != text { note(.sampleDecode, sample.line, "\(sample.frame): \(name) decodes to \"\(found)\", expected \"\(text)\"") }
+        if found != text {
+          note(.sampleDecode, sample.line, "\(sample.frame): \(name) decodes to \"\(found)\", expected \"\(text)\"")
+        }
       }
     }
 

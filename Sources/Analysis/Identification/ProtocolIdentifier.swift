@@ -36,7 +36,9 @@ public struct ProtocolIdentifier: Sendable {
     }
     let spoken = Set([result.protocolName] + result.others.map(\.protocolName))
     result.alternatives += scores.filter { !spoken.contains($0.definition.protocolName) && $0.confidence >= 0.05 }
-      .prefix(4).map { .init(protocolName: $0.definition.protocolName, variant: $0.idVariant?.name, confidence: rounded($0.confidence)) }
+      .prefix(4).map {
+        .init(protocolName: $0.definition.protocolName, variant: $0.idVariant?.name, confidence: rounded($0.confidence))
+      }
     result.doubts += widthDoubts(bus, named.first, named.reduce(into: Set<UInt32>()) { $0.formUnion($1.ids) })
     if bus.errors > 0 { result.doubts.append(errorDoubt(bus)) }
     return result
@@ -50,11 +52,14 @@ public struct ProtocolIdentifier: Sendable {
       for variant in definition.sidecar.variants where variant.ids != nil {
         candidates.append(EvidenceScore(definition, idVariant: variant, bus))
       }
-      if let best = candidates.max(by: { ($0.weight, $0.explained(of: bus)) < ($1.weight, $1.explained(of: bus)) }), best.weight > 0 {
+      if let best = candidates.max(by: { ($0.weight, $0.explained(of: bus)) < ($1.weight, $1.explained(of: bus)) }), best.weight > 0
+      {
         scores.append(best)
       }
     }
-    return scores.sorted { ($0.isNamed ? 1 : 0, $0.confidence, $0.explained(of: bus)) > ($1.isNamed ? 1 : 0, $1.confidence, $1.explained(of: bus)) }
+    return scores.sorted {
+      ($0.isNamed ? 1 : 0, $0.confidence, $0.explained(of: bus)) > ($1.isNamed ? 1 : 0, $1.confidence, $1.explained(of: bus))
+    }
   }
 
   // MARK: The best
@@ -158,9 +163,11 @@ public struct ProtocolIdentifier: Sendable {
   private func odd(_ score: ReadingScore, _ best: EvidenceScore, _ result: inout BusIdentification) {
     let definition = best.definition
     let candidates = definition.sidecar.variants.filter { ($0.ids == nil) == (best.idVariant == nil) }
-    guard let nearest = candidates.min(by: {
-      score.differences(from: $0, of: definition).count < score.differences(from: $1, of: definition).count
-    }) else { return }
+    guard
+      let nearest = candidates.min(by: {
+        score.differences(from: $0, of: definition).count < score.differences(from: $1, of: definition).count
+      })
+    else { return }
     let differences = score.differences(from: nearest, of: definition)
     result.variant = nearest.name
     result.readings = differences
@@ -207,7 +214,8 @@ public struct ProtocolIdentifier: Sendable {
     for asking in all where asking.messages(of: .battery).isEmpty && !asking.messages(of: .inverter).isEmpty {
       for speaking in all where !speaking.messages(of: .battery).isEmpty && speaking.messages(of: .inverter).isEmpty {
         doubts.append(
-          "the inverter asks in \(asking.definition.protocolName), the battery speaks \(speaking.definition.protocolName): set both to one")
+          "the inverter asks in \(asking.definition.protocolName), the battery speaks \(speaking.definition.protocolName): set both to one"
+        )
       }
     }
     return doubts
@@ -218,7 +226,7 @@ public struct ProtocolIdentifier: Sendable {
     var doubts: [String] = []
     for definition in library.definitions {
       let expected = Set(definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id.rawValue))
-      let other = bus.ids.keys.filter { raw in
+      let other = bus.ids.keys.sorted().filter { raw in
         !expected.contains(raw) && expected.contains(raw ^ 0x8000_0000) && !known.contains(raw)
       }
       guard other.count >= (best == nil ? 2 : 3), definition.sidecar.extends == nil else { continue }
@@ -247,7 +255,9 @@ public struct ProtocolIdentifier: Sendable {
   }
 
   private func silence(_ bus: TrafficCensus.BusTraffic) -> [String] {
-    if bus.errors > 0 { return ["only error frames, no good one: wrong bit rate, crossed wires or missing termination", errorDoubt(bus)] }
+    if bus.errors > 0 {
+      return ["only error frames, no good one: wrong bit rate, crossed wires or missing termination", errorDoubt(bus)]
+    }
     return ["no data frames"]
   }
 
@@ -261,7 +271,7 @@ public struct ProtocolIdentifier: Sendable {
   }
 
   private func idList(_ ids: [UInt32]) -> String {
-    let sorted = ids.sorted { $0 & 0x1FFF_FFFF < $1 & 0x1FFF_FFFF }.map { FrameText.text(ArbitrationID(rawValue: $0)) }
+    let sorted = ids.sorted { ($0 & 0x1FFF_FFFF, $0) < ($1 & 0x1FFF_FFFF, $1) }.map { FrameText.text(ArbitrationID(rawValue: $0)) }
     return sorted.prefix(6).joined(separator: " ") + (sorted.count > 6 ? " … (\(sorted.count))" : "")
   }
 

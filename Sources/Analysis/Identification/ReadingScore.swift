@@ -85,7 +85,9 @@ struct ReadingScore {
   func fit(of variant: Sidecar.Variant, _ definition: Definition) -> Fit {
     var wanted: [String: String] = [:]
     for reading in definition.sidecar.readings { wanted[reading.name] = definition.option(of: reading, in: variant.readings)?.name }
-    guard let own = trials.first(where: { $0.choice == wanted }), let best = trials.first(where: { $0.choice == choice }) else { return .worse }
+    guard let own = trials.first(where: { $0.choice == wanted }), let best = trials.first(where: { $0.choice == choice }) else {
+      return .worse
+    }
     if own.values == best.values { return .same }
     return own.score >= best.score - 1e-9 ? .tied : .worse
   }

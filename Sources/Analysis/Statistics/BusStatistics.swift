@@ -39,6 +39,8 @@ public final class BusStatistics {
   }
 
   public let table: DecodeTable
+  /// The table's hash, here as well: one dependent load less a frame.
+  @usableFromInline let lookup: DecodeTable.Lookup
   @usableFromInline let slots: UnsafeMutablePointer<DecodeTable.Slot>
   @usableFromInline let signals: UnsafeMutablePointer<DecodeTable.Signal>
   @usableFromInline let cells: UnsafeMutablePointer<Cell>
@@ -49,7 +51,7 @@ public final class BusStatistics {
   private var samples: [Int: SampleSeries] = [:]
   /// Last raw values of multiplexed signals, which the last frame need not hold.
   private var lastMultiplexed: [Int: Int64] = [:]
-  private let isSampling: Bool
+  @usableFromInline let isSampling: Bool
   /// Frames whose ID the table does not know, by raw ID.
   public private(set) var unknown: [UInt32: MessageCell] = [:]
   /// Remote and error frames.
@@ -59,6 +61,7 @@ public final class BusStatistics {
   /// Statistics of nothing yet. `samplesForSparklines`: keep some 100 values a signal to draw its course.
   public init(_ table: DecodeTable, samplesForSparklines: Bool = false) {
     self.table = table
+    lookup = table.lookup
     isSampling = samplesForSparklines
     slotCount = table.slots.count
     slots = .allocate(capacity: max(1, slotCount))
@@ -82,7 +85,8 @@ public final class BusStatistics {
 
   /// Counts one record.
   @inlinable @inline(__always) public func add(_ record: borrowing CANRecord) {
-    guard record.frame.isPlain, let slot = table.slot(of: record.frame) else { return addPeculiar(record) }
+    let slot = lookup.slot(of: record.frame.id.rawValue)
+    guard record.frame.isPlain, slot >= 0 else { return addPeculiar(record) }
     let place = slots[slot]
     note(record, in: messages + slot)
     if record.frame.length >= place.simpleLength {
@@ -102,7 +106,7 @@ public final class BusStatistics {
     } else {
       addCarefully(record, slot)
     }
-    if messages[slot].count >= messages[slot].nextSample { sample(record, slot) }
+    if isSampling, messages[slot].count >= messages[slot].nextSample { sample(record, slot) }
   }
 
   @inlinable @inline(__always) func note(_ record: borrowing CANRecord, in message: UnsafeMutablePointer<MessageCell>) {
@@ -303,7 +307,8 @@ extension BusStatistics {
       let bounds = [plan.physical(cell.minimum), plan.physical(cell.maximum)].sorted()
       return SignalSummary(
         signal: index, count: count, minimum: bounds[0], maximum: bounds[1],
-        mean: Double(cell.sum) / Double(max(1, count)) * plan.factor + plan.offset, last: lastRaw.map(plan.physical), lastRaw: lastRaw,
+        mean: Double(cell.sum) / Double(max(1, count)) * plan.factor + plan.offset, last: lastRaw.map(plan.physical),
+        lastRaw: lastRaw,
         course: course)
     }
   }

@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// candump's compact log, any shape of line the grammar allows (conventions.md §1): what the fast tier leaves, and what is wrong with
 /// a bad line.
@@ -22,7 +22,9 @@ public struct CandumpLogFormat: LineFormat {
       return sink.report(line.problem(expected: "a time as (seconds.fraction) and a blank"))
     }
     let name = cursor.word()
-    guard !name.isEmpty, cursor.skipBlanks() > 0 else { return sink.report(line.problem(expected: "a bus name and a frame behind the time")) }
+    guard !name.isEmpty, cursor.skipBlanks() > 0 else {
+      return sink.report(line.problem(expected: "a bus name and a frame behind the time"))
+    }
     var record = CANRecord()
     record.time = Timestamp(nanoseconds: time.nanoseconds)
     record.precision = TimePrecision(fractionDigits: time.digits)
@@ -61,7 +63,8 @@ public struct CandumpLogFormat: LineFormat {
     while !cursor.isAtEnd, cursor.peek() &- 0x30 >= 10 { cursor.skip() }
     let count = cursor.decimal() ?? 1
     return CaptureProblem(
-      .framesLost, at: line.position, found: quoted(line.bytes, limit: 80), expected: "no frames dropped by the recorder", count: max(1, count))
+      .framesLost, at: line.position, found: quoted(line.bytes, limit: 80), expected: "no frames dropped by the recorder",
+      count: max(1, count))
   }
 
   /// `id#…`, up to the blank behind it.
@@ -173,6 +176,7 @@ public struct CandumpLogFormat: LineFormat {
       bytes = [1, chain, (kinds[frame.id.number] ?? 0) | generation << 2, UInt8(clamping: data.count * 8), 0, 0, 0, 0] + data
     }
     return SideRecord(
-      kind: isPDU ? .pdu : .chain, time: record.time, precision: record.precision, bus: record.bus, direction: record.direction, bytes: bytes)
+      kind: isPDU ? .pdu : .chain, time: record.time, precision: record.precision, bus: record.bus, direction: record.direction,
+      bytes: bytes)
   }
 }

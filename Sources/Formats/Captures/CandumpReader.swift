@@ -41,7 +41,8 @@ public struct CandumpReader: Sendable {
         place = next
         sink.receive(record)
       } else {
-        let taken = readSlowly(UnsafeRawBufferPointer(start: place, count: end - place), at: place - start, isEnd: isEnd, into: &sink)
+        let taken = readSlowly(
+          UnsafeRawBufferPointer(start: place, count: end - place), at: place - start, isEnd: isEnd, into: &sink)
         if taken == 0 { break }
         place += taken
       }
@@ -52,7 +53,8 @@ public struct CandumpReader: Sendable {
 
   /// The common shape; `nil` for any other. Reads at most `reach` bytes from `line`.
   @inlinable @inline(__always)
-  mutating func scan<Sink: RecordSink>(_ line: UnsafeRawPointer, _ record: inout CANRecord, _ sink: inout Sink) -> UnsafeRawPointer? {
+  mutating func scan<Sink: RecordSink>(_ line: UnsafeRawPointer, _ record: inout CANRecord, _ sink: inout Sink) -> UnsafeRawPointer?
+  {
     var bad: UInt64 = 0
     let seconds = decimalDigits(word(line, 1), &bad)
     let rest = decimalDigits((word(line, 9) & 0xFFFF) | word(line, 12) &<< 16, &bad)

@@ -41,7 +41,8 @@ public struct Line {
   /// A problem with this line: the whole line as what was found, unless told otherwise. An unterminated last line counts as cut off.
   public func problem(_ kind: CaptureProblem.Kind = .damaged, found: String? = nil, expected: String) -> CaptureProblem {
     CaptureProblem(
-      kind == .damaged && !isTerminated ? .truncated : kind, at: position, found: found ?? quoted(bytes, limit: 60), expected: expected)
+      kind == .damaged && !isTerminated ? .truncated : kind, at: position, found: found ?? quoted(bytes, limit: 60),
+      expected: expected)
   }
 }
 

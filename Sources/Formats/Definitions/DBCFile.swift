@@ -148,7 +148,9 @@ public struct DBCNumber: Sendable, Equatable, ExpressibleByIntegerLiteral, Expre
 
   /// Reads a decimal number, with or without an exponent; `nil` if it is none.
   public init?(_ text: String) {
-    guard let value = Double(text), value.isFinite, text.utf8.allSatisfy({ $0 < 0x80 && $0 != 0x70 && $0 != 0x78 }) else { return nil }
+    guard let value = Double(text), value.isFinite, text.utf8.allSatisfy({ $0 < 0x80 && $0 != 0x70 && $0 != 0x78 }) else {
+      return nil
+    }
     self.value = value
     description = text
     exact = DBCNumber.decimal(text)

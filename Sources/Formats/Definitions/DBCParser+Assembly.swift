@@ -80,7 +80,9 @@ extension DBCParser {
 
   /// What attributes say of a message: period, frame format, long names.
   private func settle(_ message: inout DBCMessage) {
-    if let number = number("GenMsgCycleTime", of: message.attributes), number > 0, number < 1e9 { message.cycleTime_ms = Int(number) }
+    if let number = number("GenMsgCycleTime", of: message.attributes), number > 0, number < 1e9 {
+      message.cycleTime_ms = Int(number)
+    }
     if let format = text("VFrameFormat", of: message.attributes) { message.isFD = format.contains("FD") }
     if message.length > 8, !file.attributeDefinitions.contains(where: { $0.name == "VFrameFormat" }) { message.isFD = true }
     if let long = ownText("SystemMessageLongSymbol", message.attributes), !long.isEmpty { message.name = long }
@@ -91,7 +93,8 @@ extension DBCParser {
       message.signals[index].name = long
     }
     for index in message.signals.indices {
-      guard case .selected(let selector, let ranges, let also) = message.signals[index].multiplexing, let long = longNames[selector] else {
+      guard case .selected(let selector, let ranges, let also) = message.signals[index].multiplexing, let long = longNames[selector]
+      else {
         continue
       }
       message.signals[index].multiplexing = .selected(by: long, ranges: ranges, isSelector: also)
@@ -104,7 +107,8 @@ extension DBCParser {
   }
 
   private func number(_ name: String, of attributes: [String: DBCAttributeValue]) -> Double? {
-    guard case .number(let number)? = attributes[name] ?? file.attributeDefinitions.first(where: { $0.name == name })?.defaultValue else {
+    guard case .number(let number)? = attributes[name] ?? file.attributeDefinitions.first(where: { $0.name == name })?.defaultValue
+    else {
       return nil
     }
     return number.value
@@ -118,7 +122,8 @@ extension DBCParser {
     switch value {
     case .text(let text): return text
     case .number(let number):
-      guard case .enumeration(let names) = definition.kind, let index = Int(exactly: number.value), names.indices.contains(index) else {
+      guard case .enumeration(let names) = definition.kind, let index = Int(exactly: number.value), names.indices.contains(index)
+      else {
         return nil
       }
       return names[index]

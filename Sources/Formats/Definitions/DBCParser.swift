@@ -164,7 +164,8 @@ public struct DBCParser {
     let unitLine = current.line
     let unit = try takeString()
     var signal = DBCSignal(
-      name: name, startBit: Int(start), bitLength: Int(length), byteOrder: order == 1 ? .littleEndian : .bigEndian, isSigned: isSigned,
+      name: name, startBit: Int(start), bitLength: Int(length), byteOrder: order == 1 ? .littleEndian : .bigEndian,
+      isSigned: isSigned,
       factor: factor, offset: offset, minimum: minimum, maximum: maximum, unit: unit)
     signal.line = line
     // Receivers stand on the signal's line, with commas or blanks between.
@@ -444,7 +445,8 @@ public struct DBCParser {
   }
 
   static let keptSections: Set<String> = [
-    "BO_TX_BU_", "EV_", "EV_DATA_", "ENVVAR_DATA_", "SGTYPE_", "SGTYPE_VAL_", "SIG_TYPE_REF_", "SIG_GROUP_", "BA_DEF_REL_", "BA_REL_",
+    "BO_TX_BU_", "EV_", "EV_DATA_", "ENVVAR_DATA_", "SGTYPE_", "SGTYPE_VAL_", "SIG_TYPE_REF_", "SIG_GROUP_", "BA_DEF_REL_",
+    "BA_REL_",
     "BA_DEF_DEF_REL_", "BA_DEF_SGTYPE_", "BA_SGTYPE_", "BU_SG_REL_", "BU_EV_REL_", "BU_BO_REL_", "CAT_DEF_", "CAT_", "FILTER",
     "SIGTYPE_VALTYPE_",
   ]

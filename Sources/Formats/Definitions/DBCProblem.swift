@@ -63,5 +63,7 @@ public struct DBCProblem: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `12:5: B04 error: found Currant, expected a signal of Totals`.
-  public var description: String { "\(line):\(column): \(rule.rawValue) \(severity.rawValue): found \(found), expected \(expected)" }
+  public var description: String {
+    "\(line):\(column): \(rule.rawValue) \(severity.rawValue): found \(found), expected \(expected)"
+  }
 }

@@ -31,18 +31,22 @@ public enum DBCRules {
     problems += check(name: message.name, line: message.line)
     if message.length > 8, !message.isFD {
       problems.append(
-        problem(.length, message, found: "\(message.name) with \(message.length) bytes", expected: "at most 8, or VFrameFormat of an FD frame"))
+        problem(
+          .length, message, found: "\(message.name) with \(message.length) bytes",
+          expected: "at most 8, or VFrameFormat of an FD frame"))
     }
     if message.isFD, ![0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64].contains(message.length) {
       problems.append(
-        problem(.length, message, found: "\(message.name) with \(message.length) bytes", expected: "a length that an FD frame can have"))
+        problem(
+          .length, message, found: "\(message.name) with \(message.length) bytes", expected: "a length that an FD frame can have"))
     }
     if let sender = message.sender, !file.nodes.contains(sender) {
       problems.append(problem(.unknownNode, message, found: "sender \(sender)", expected: "a node that BU_ lists", .warning))
     }
     var names: Set<String> = []
     for signal in message.signals where !names.insert(signal.name).inserted {
-      problems.append(DBCProblem(.duplicateSignal, line: signal.line, found: "a second \(signal.name)", expected: "a name of its own"))
+      problems.append(
+        DBCProblem(.duplicateSignal, line: signal.line, found: "a second \(signal.name)", expected: "a name of its own"))
     }
     return problems
   }
@@ -65,7 +69,8 @@ public enum DBCRules {
       problems.append(DBCProblem(rule, severity, line: signal.line, found: found, expected: expected))
     }
     if signal.lastByte >= message.length {
-      note(.outside, "\(signal.name) up to byte \(signal.lastByte)", "a signal within the \(message.length) bytes of \(message.name)")
+      note(
+        .outside, "\(signal.name) up to byte \(signal.lastByte)", "a signal within the \(message.length) bytes of \(message.name)")
     }
     if signal.bitLength > 64 { note(.outside, "\(signal.name) with \(signal.bitLength) bits", "at most 64 bits") }
     if signal.encoding == .float32, signal.bitLength != 32 { note(.float, "a float32 of \(signal.bitLength) bits", "32 bits") }
@@ -76,7 +81,8 @@ public enum DBCRules {
     if signal.factor.value == 0 { note(.factor, "factor 0", "a factor other than 0", .warning) }
     for value in signal.values where !canHave(signal, value.raw) {
       note(
-        .label, "a label for \(value.raw)", "a value that \(signal.bitLength) \(signal.isSigned ? "signed" : "unsigned") bits can hold",
+        .label, "a label for \(value.raw)",
+        "a value that \(signal.bitLength) \(signal.isSigned ? "signed" : "unsigned") bits can hold",
         .warning)
     }
     return problems
@@ -104,7 +110,8 @@ public enum DBCRules {
         guard !sets[earlier].isDisjoint(with: sets[later]) else { continue }
         let names = (message.signals[earlier].name, message.signals[later].name)
         problems.append(
-          DBCProblem(.overlap, line: message.signals[later].line, found: "\(names.1) on bits of \(names.0)", expected: "bits of its own"))
+          DBCProblem(
+            .overlap, line: message.signals[later].line, found: "\(names.1) on bits of \(names.0)", expected: "bits of its own"))
       }
     }
     return problems
@@ -138,17 +145,22 @@ public enum DBCRules {
     let plain = message.signals.filter { $0.multiplexing == .selector }
     if plain.count > 1 {
       problems.append(
-        DBCProblem(.multiplexor, line: plain[1].line, found: "a second multiplexor \(plain[1].name)", expected: "one M; others m0M with SG_MUL_VAL_"))
+        DBCProblem(
+          .multiplexor, line: plain[1].line, found: "a second multiplexor \(plain[1].name)",
+          expected: "one M; others m0M with SG_MUL_VAL_"))
     }
     for signal in message.signals {
       guard case .selected(let selector, _, _) = signal.multiplexing else { continue }
       guard let parent = message.signals.first(where: { $0.name == selector }) else {
         problems.append(
-          DBCProblem(.multiplexor, line: signal.line, found: "multiplexor \"\(selector)\"", expected: "a multiplexor (M) in \(message.name)"))
+          DBCProblem(
+            .multiplexor, line: signal.line, found: "multiplexor \"\(selector)\"", expected: "a multiplexor (M) in \(message.name)")
+        )
         continue
       }
       if conditions(signal, message).count >= message.signals.count {
-        problems.append(DBCProblem(.multiplexor, line: signal.line, found: "\(signal.name) selected by itself", expected: "no circle"))
+        problems.append(
+          DBCProblem(.multiplexor, line: signal.line, found: "\(signal.name) selected by itself", expected: "no circle"))
       }
       if parent.bitLength > 63 {
         problems.append(DBCProblem(.multiplexor, line: parent.line, found: "a multiplexor of 64 bits", expected: "at most 63 bits"))

@@ -79,7 +79,8 @@ struct DBCTokenizer {
     place += 1
     place = min(place, bytes.count)
     return Token(
-      kind: isClosed ? .string : .end, text: String(decoding: content, as: UTF8.self), line: startLine, column: column, offset: start)
+      kind: isClosed ? .string : .end, text: String(decoding: content, as: UTF8.self), line: startLine, column: column,
+      offset: start)
   }
 
   static func isWordByte(_ byte: UInt8) -> Bool {

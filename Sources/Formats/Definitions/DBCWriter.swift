@@ -11,7 +11,8 @@ public struct DBCWriter {
 
   /// The bytes in the file's own encoding and line ends; UTF-8 where CP1252 lacks a character.
   public static func bytes(_ file: DBCFile) -> [UInt8] {
-    let text = file.usesCRLF ? text(file).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n") : text(file)
+    let text =
+      file.usesCRLF ? text(file).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n") : text(file)
     return file.isUTF8 ? Array(text.utf8) : CP1252.fromText(text) ?? Array(text.utf8)
   }
 
@@ -80,7 +81,8 @@ public struct DBCWriter {
       let receivers = signal.receivers.isEmpty ? "Vector__XXX" : signal.receivers.joined(separator: ",")
       lines.append(
         " SG_ \(name(signal.name, index))\(mark(signal)) : \(signal.startBit)|\(signal.bitLength)@\(order)\(signal.isSigned ? "-" : "+")"
-          + " (\(signal.factor),\(signal.offset)) [\(signal.minimum)|\(signal.maximum)] \(DBCWriter.quoted(signal.unit)) \(receivers)")
+          + " (\(signal.factor),\(signal.offset)) [\(signal.minimum)|\(signal.maximum)] \(DBCWriter.quoted(signal.unit)) \(receivers)"
+      )
     }
     lines.append("")
   }
@@ -101,7 +103,9 @@ public struct DBCWriter {
     for (index, message) in file.messages.enumerated() {
       if let comment = message.comment { lines.append("CM_ BO_ \(id(index)) \(DBCWriter.quoted(comment));") }
       for signal in message.signals {
-        if let comment = signal.comment { lines.append("CM_ SG_ \(id(index)) \(name(signal.name, index)) \(DBCWriter.quoted(comment));") }
+        if let comment = signal.comment {
+          lines.append("CM_ SG_ \(id(index)) \(name(signal.name, index)) \(DBCWriter.quoted(comment));")
+        }
       }
     }
   }
@@ -119,7 +123,9 @@ public struct DBCWriter {
       lines.append("BA_DEF_ \(scope)\(DBCWriter.quoted(definition.name)) \(kind(definition.kind));")
     }
     for definition in definitions {
-      if let value = definition.defaultValue { lines.append("BA_DEF_DEF_ \(DBCWriter.quoted(definition.name)) \(DBCWriter.text(value));") }
+      if let value = definition.defaultValue {
+        lines.append("BA_DEF_DEF_ \(DBCWriter.quoted(definition.name)) \(DBCWriter.text(value));")
+      }
     }
   }
 
@@ -159,7 +165,9 @@ public struct DBCWriter {
     for signal in message.signals {
       let short = name(signal.name, index)
       if !signal.values.isEmpty { lines.append("VAL_ \(id(index)) \(short) \(values(signal.values));") }
-      if signal.encoding != .integer { lines.append("SIG_VALTYPE_ \(id(index)) \(short) : \(signal.encoding == .float32 ? 1 : 2);") }
+      if signal.encoding != .integer {
+        lines.append("SIG_VALTYPE_ \(id(index)) \(short) : \(signal.encoding == .float32 ? 1 : 2);")
+      }
       if case .selected(let selector, let ranges, _) = signal.multiplexing, needsRanges(message, ranges) {
         let list = ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ", ")
         lines.append("SG_MUL_VAL_ \(id(index)) \(short) \(name(selector, index)) \(list);")

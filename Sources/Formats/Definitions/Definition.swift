@@ -45,7 +45,10 @@ public struct Definition: Sendable {
     var result = dbc(readings: variant?.readings ?? [:])
     var messages: [DBCMessage] = []
     for message in result.messages {
-      guard let slot = slots(of: message, variant: variant).first(where: { $0.address == (variant?.address ?? sidecar.address?.defaultAddress ?? 0) || !$0.hasAddress })
+      guard
+        let slot = slots(of: message, variant: variant).first(where: {
+          $0.address == (variant?.address ?? sidecar.address?.defaultAddress ?? 0) || !$0.hasAddress
+        })
       else { continue }
       var message = message
       message.id = slot.id
@@ -117,7 +120,8 @@ public struct Definition: Sendable {
     guard isAddressed, let address else { return [MessageSlotPlace(id: base, address: 0, hasAddress: false)] }
     return (address.first...address.last).map { value in
       MessageSlotPlace(
-        id: ArbitrationID(rawValue: base.rawValue | UInt32(value) << UInt32(address.shift)), address: UInt8(clamping: value), hasAddress: true)
+        id: ArbitrationID(rawValue: base.rawValue | UInt32(value) << UInt32(address.shift)), address: UInt8(clamping: value),
+        hasAddress: true)
     }
   }
 

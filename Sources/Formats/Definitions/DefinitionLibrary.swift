@@ -15,7 +15,9 @@ public struct DefinitionLibrary: Sendable {
       let result = DBCParser.parse(text: file.text)
       dbcs[file.path] = result.file
       for problem in result.problems {
-        problems.append(DefinitionProblem(.dbc, file.path, line: problem.line, "\(problem.rule.rawValue): found \(problem.found), expected \(problem.expected)"))
+        problems.append(
+          DefinitionProblem(
+            .dbc, file.path, line: problem.line, "\(problem.rule.rawValue): found \(problem.found), expected \(problem.expected)"))
       }
     }
     var sidecars: [Sidecar] = []
@@ -24,7 +26,8 @@ public struct DefinitionLibrary: Sendable {
       problems += found
       guard !sidecar.protocolName.isEmpty else { continue }
       if let other = sidecars.first(where: { $0.protocolName == sidecar.protocolName }) {
-        problems.append(DefinitionProblem(.duplicate, file.path, line: 1, "protocol \(sidecar.protocolName) is defined in \(other.path) too"))
+        problems.append(
+          DefinitionProblem(.duplicate, file.path, line: 1, "protocol \(sidecar.protocolName) is defined in \(other.path) too"))
         continue
       }
       sidecars.append(sidecar)
@@ -50,7 +53,8 @@ public struct DefinitionLibrary: Sendable {
       guard let base = all.first(where: { $0.protocolName == name }), !chain.contains(where: { $0.protocolName == name }) else {
         problems.append(
           DefinitionProblem(
-            .unknownBase, sidecar.path, line: 1, "extends \"\(name)\": expected another definition"
+            .unknownBase, sidecar.path, line: 1,
+            "extends \"\(name)\": expected another definition"
               + NearestName.hint(name, in: all.map(\.protocolName))))
         break
       }

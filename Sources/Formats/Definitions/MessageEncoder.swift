@@ -43,7 +43,8 @@ public struct MessageEncoder: Sendable {
         continue
       }
       switch raw(value, index) {
-      case .success(let raw): store(raw.bits, plan.signals[index], in: &frame)
+      case .success(let raw):
+        store(raw.bits, plan.signals[index], in: &frame)
         if let issue = raw.issue { issues.append(issue) }
       case .failure(let issue): issues.append(issue)
       }

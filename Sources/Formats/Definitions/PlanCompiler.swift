@@ -110,7 +110,9 @@ public struct PlanCompiler {
 
   /// The flat form of one signal; `nil` if it cannot be cut out of one 64-bit window.
   public static func plan(of signal: DBCSignal, in message: DBCMessage) -> SignalPlan? {
-    guard signal.bitLength >= 1, signal.bitLength <= 64, signal.startBit >= 0, signal.startBit < 512, signal.lastByte < 64 else { return nil }
+    guard signal.bitLength >= 1, signal.bitLength <= 64, signal.startBit >= 0, signal.startBit < 512, signal.lastByte < 64 else {
+      return nil
+    }
     let isBigEndian = signal.byteOrder == .bigEndian
     let encoding: SignalPlan.Encoding =
       switch signal.encoding {

@@ -69,7 +69,8 @@ struct SidecarReader {
   private mutating func readBus(_ node: YAMLNode) {
     for (key, value) in node.pairs("bus", &problems) {
       switch key {
-      case "bitRates": sidecar.bitRates = value.items(key, &problems).compactMap { $0.integer(key, in: 1_000...8_000_000, &problems) }
+      case "bitRates":
+        sidecar.bitRates = value.items(key, &problems).compactMap { $0.integer(key, in: 1_000...8_000_000, &problems) }
       case "width": sidecar.width = value.word(key, as: Sidecar.Width.self, &problems) ?? .standard
       case "note": _ = value.text(key, &problems)
       default: unknown(key, value, ["bitRates", "width", "note"])
@@ -92,7 +93,8 @@ struct SidecarReader {
       }
     }
     if address.first > address.last || address.last >= 1 << address.bits {
-      problems.append(node.problem(.value, "address: found \(address.first)…\(address.last), expected a range that fits \(address.bits) bits"))
+      problems.append(
+        node.problem(.value, "address: found \(address.first)…\(address.last), expected a range that fits \(address.bits) bits"))
       address.last = (1 << address.bits) - 1
       address.first = min(address.first, address.last)
     }
@@ -123,7 +125,9 @@ struct SidecarReader {
   private mutating func readRawValues(_ node: YAMLNode) -> [String: [Int64]] {
     var result: [String: [Int64]] = [:]
     for (signal, values) in node.pairs("when", &problems) {
-      result[signal] = values.items("when.\(signal)", &problems).compactMap { $0.integer("when.\(signal)", &problems).map(Int64.init) }
+      result[signal] = values.items("when.\(signal)", &problems).compactMap {
+        $0.integer("when.\(signal)", &problems).map(Int64.init)
+      }
     }
     return result
   }
@@ -318,7 +322,8 @@ struct SidecarReader {
       }
     }
     if source.id.isEmpty || !["documented", "observed", "guessed"].contains(source.confidence) {
-      problems.append(node.problem(.source, "source \"\(source.id)\": expected an id and confidence documented, observed or guessed"))
+      problems.append(
+        node.problem(.source, "source \"\(source.id)\": expected an id and confidence documented, observed or guessed"))
     }
     sidecar.sources.append(source)
   }

@@ -28,12 +28,15 @@ struct YAMLNode {
     case .parser(_, let problem, let mark, _), .scanner(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
       return DefinitionProblem(.syntax, path, line: mark.line, problem)
     case .duplicatedKeysInMapping(let keys, let context):
-      return DefinitionProblem(.syntax, path, line: context.mark.line, "the key \(keys.map { "\($0)" }.joined(separator: ", ")) twice")
+      return DefinitionProblem(
+        .syntax, path, line: context.mark.line, "the key \(keys.map { "\($0)" }.joined(separator: ", ")) twice")
     default: return DefinitionProblem(.syntax, path, line: 0, "\(error)")
     }
   }
 
-  func problem(_ rule: DefinitionProblem.Rule, _ text: String) -> DefinitionProblem { DefinitionProblem(rule, path, line: line, text) }
+  func problem(_ rule: DefinitionProblem.Rule, _ text: String) -> DefinitionProblem {
+    DefinitionProblem(rule, path, line: line, text)
+  }
 
   private func child(_ node: Node) -> YAMLNode { YAMLNode(node: node, path: path) }
 
@@ -109,7 +112,8 @@ struct YAMLNode {
   }
 
   /// One of a few words.
-  func word<Word: RawRepresentable & CaseIterable>(_ what: String, as type: Word.Type, _ problems: inout [DefinitionProblem]) -> Word?
+  func word<Word: RawRepresentable & CaseIterable>(_ what: String, as type: Word.Type, _ problems: inout [DefinitionProblem])
+    -> Word?
   where Word.RawValue == String {
     if let text = node.scalar?.string, let word = Word(rawValue: text) { return word }
     problems.append(problem(.value, "\(what): found \(found), expected \(Word.allCases.map(\.rawValue).joined(separator: ", "))"))

@@ -52,6 +52,11 @@ struct DecodeCommand: ToolCommand {
     if input.explain { world.explain(capture) }
     let chooser = try TableChooser(for: &capture, definitions, in: &world)
     let selection = try filters.selection()
+    if let expression = selection.expression {
+      for mistake in CompiledFilter.unknownNames(expression, Array(chooser.byBus.values) + [chooser.fallback]) {
+        throw WorldError(message: "--where: \(mistake)")
+      }
+    }
     let shape = format ?? world.defaultFormat
     if summary { return try summarise(&capture, chooser, selection, shape, in: &world) }
     let style = TextStyle(usesColour: world.terminal.usesColour)
@@ -66,15 +71,16 @@ struct DecodeCommand: ToolCommand {
     }
   }
 
-  private func run(
-    _ renderer: some FrameRenderer, _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection,
+  private func run<Renderer: FrameRenderer>(
+    _ renderer: Renderer, _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection,
     in world: inout some World
   ) throws -> ExitStatus {
     var pipeline = DecodePipeline(renderer: renderer, chooser: chooser, selection: selection.isEmpty ? nil : selection)
     var progress = Progress(of: capture.name, world.terminal)
     let output = renderer.output
-    while try capture.readWindow(into: &pipeline) {
+    while try Renderer.pump(&capture, &pipeline) {
       try world.drain(output)
+      if capture.isLive { try world.flush() }
       if pipeline.isSatisfied || world.isInterrupted || (input.strict && pipeline.problems.hasDamage) { break }
       world.show(&progress, capture.progress)
     }
@@ -84,13 +90,16 @@ struct DecodeCommand: ToolCommand {
   }
 
   private func summarise(
-    _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection, _ shape: OutputFormat, in world: inout some World
+    _ capture: inout CaptureInput, _ chooser: TableChooser, _ selection: Selection, _ shape: OutputFormat,
+    in world: inout some World
   ) throws -> ExitStatus {
     let drawsCourses = shape == .text && world.terminal.isTerminal
     let sink = SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses)
     var total = sink
     if let parts = ParallelParts(capture, jobs: input.jobs), selection.isStateless {
-      total = parts.summarise { SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses) }
+      total = parts.summarise {
+        SummarySink(chooser: chooser, selection: selection.isEmpty ? nil : selection, drawsCourses: drawsCourses)
+      }
     } else {
       var progress = Progress(of: capture.name, world.terminal)
       while try capture.readWindow(into: &total) {

@@ -44,7 +44,8 @@ struct InfoCommand: ToolCommand {
       }
       world.end(&progress)
       let report = InfoReport(capture: capture, sink: sink, bitrate: bitrate)
-      try world.write((format ?? world.defaultFormat) == .json ? report.json : report.text(TextStyle(usesColour: world.terminal.usesColour)))
+      try world.write(
+        (format ?? world.defaultFormat) == .json ? report.json : report.text(TextStyle(usesColour: world.terminal.usesColour)))
       let result = world.report(sink.problems, of: capture.name)
       status = max(status, result)
     }
@@ -86,7 +87,8 @@ struct InfoReport {
     var lines = ["\(style.strong(capture.name))"]
     let reason = capture.guesses.first.map { ": \($0.reason)" } ?? ", as told"
     lines.append("  format   \(capture.isCompressed ? "gzip-compressed " : "")\(capture.format.title)\(reason)")
-    lines.append("  records  \(sink.records)" + (capture.ignored > 0 ? ", beside \(capture.ignored) lines or blocks without one" : ""))
+    lines.append(
+      "  records  \(sink.records)" + (capture.ignored > 0 ? ", beside \(capture.ignored) lines or blocks without one" : ""))
     lines.append("  time     \(timeText)")
     if sink.sideRecords > 0 { lines.append("  chain and PDU records  \(sink.sideRecords)") }
     for fault in timeFaults { lines.append("  " + style.warning(fault)) }
@@ -107,7 +109,9 @@ struct InfoReport {
     let line = sink.timeline
     if line.backwards > 0 { faults.append("time goes backwards \(line.backwards) ×") }
     if line.gaps > 0 {
-      faults.append("\(line.gaps) silence\(line.gaps == 1 ? "" : "s") of more than \(Timeline.gap_ns / 1_000_000_000) s, the longest \(line.longestGap / 1_000_000_000) s")
+      faults.append(
+        "\(line.gaps) silence\(line.gaps == 1 ? "" : "s") of more than \(Timeline.gap_ns / 1_000_000_000) s, the longest \(line.longestGap / 1_000_000_000) s"
+      )
     }
     if line.timeless > 0 { faults.append("\(line.timeless) records without a time") }
     return faults
@@ -117,11 +121,14 @@ struct InfoReport {
     var lines = ["", style.strong(bus.name) + "  \(bus.frames) frames\(kinds(bus)), \(bus.ids.count) IDs"]
     if let rate = rate(bus) {
       lines.append("  rate     \(rate.mean) frames/s mean, \(bus.peakFramesPerSecond) in the busiest second")
-      lines.append("  load     \(rate.load) % mean, \(percent(bus.peakBitsPerSecond, of: bitrate)) % in the busiest second, at \(bitrate / 1000) kbit/s")
+      lines.append(
+        "  load     \(rate.load) % mean, \(percent(bus.peakBitsPerSecond, of: bitrate)) % in the busiest second, at \(bitrate / 1000) kbit/s"
+      )
     }
-    for (raw, count) in bus.ids.sorted(by: { $0.key & 0x1FFF_FFFF < $1.key & 0x1FFF_FFFF }) {
+    for (raw, count) in bus.ids.sorted(by: { ($0.key & 0x1FFF_FFFF, $0.key) < ($1.key & 0x1FFF_FFFF, $1.key) }) {
       let id = InfoReport.idText(raw)
-      let length = count.shortestLength == count.longestLength ? "\(count.longestLength)" : "\(count.shortestLength)…\(count.longestLength)"
+      let length =
+        count.shortestLength == count.longestLength ? "\(count.longestLength)" : "\(count.shortestLength)…\(count.longestLength)"
       var line = "  \(String(repeating: " ", count: 8 - id.utf8.count))\(id)  [\(length)]  \(count.frames) frames"
       if let period = count.meanPeriod { line += ", every \(ValueText.decimal(Int64(period / 1000), decimals: 3)) ms" }
       lines.append(line)
@@ -167,23 +174,29 @@ struct InfoReport {
     let line = sink.timeline
     text += ",\"first\":\(time(line.first)),\"last\":\(time(line.end)),\"time_backwards\":\(line.backwards),\"gaps\":\(line.gaps)"
     text += ",\"longest_gap_s\":\(ValueText.decimal(line.longestGap / 1_000_000, decimals: 3)),\"without_time\":\(line.timeless)"
-    text += ",\"problems\":{" + CaptureProblem.Kind.allCases.compactMap { kind in
-      sink.problems.counts[kind].map { "\(JSONText.quoted(kind.rawValue)):\($0)" }
-    }.joined(separator: ",")
+    text +=
+      ",\"problems\":{"
+      + CaptureProblem.Kind.allCases.compactMap { kind in
+        sink.problems.counts[kind].map { "\(JSONText.quoted(kind.rawValue)):\($0)" }
+      }.joined(separator: ",")
     return text + "},\"buses\":[" + sink.survey.buses.map(busJSON).joined(separator: ",") + "]}\n"
   }
 
-  private func time(_ stamp: Timestamp?) -> String { stamp.map { "\"\(ValueText.decimal($0.nanoseconds, decimals: 9))\"" } ?? "null" }
+  private func time(_ stamp: Timestamp?) -> String {
+    stamp.map { "\"\(ValueText.decimal($0.nanoseconds, decimals: 9))\"" } ?? "null"
+  }
 
   private func busJSON(_ bus: CaptureSurvey.BusSurvey) -> String {
-    var text = "{\"bus\":\(JSONText.quoted(bus.name)),\"frames\":\(bus.frames),\"extended\":\(bus.extended),\"remote\":\(bus.remote)"
+    var text =
+      "{\"bus\":\(JSONText.quoted(bus.name)),\"frames\":\(bus.frames),\"extended\":\(bus.extended),\"remote\":\(bus.remote)"
     text += ",\"errors\":\(bus.errors),\"fd\":\(bus.fd),\"received\":\(bus.received),\"transmitted\":\(bus.transmitted)"
     text += ",\"span_s\":\(ValueText.decimal(bus.span, decimals: 9)),\"peak_frames_per_s\":\(bus.peakFramesPerSecond)"
     if let rate = rate(bus) { text += ",\"mean_frames_per_s\":\(rate.mean),\"load_percent\":\(rate.load),\"bitrate\":\(bitrate)" }
     text += ",\"ids\":["
     text += bus.ids.sorted { $0.key < $1.key }.map { raw, count in
       let period = count.meanPeriod.map { ValueText.decimal(Int64($0 / 1000), decimals: 3) } ?? "null"
-      return "{\"id\":\"\(InfoReport.idText(raw))\",\"frames\":\(count.frames),\"lengths\":[\(count.shortestLength),\(count.longestLength)],\"period_ms\":\(period)}"
+      return
+        "{\"id\":\"\(InfoReport.idText(raw))\",\"frames\":\(count.frames),\"lengths\":[\(count.shortestLength),\(count.longestLength)],\"period_ms\":\(period)}"
     }.joined(separator: ",")
     return text + "]}"
   }

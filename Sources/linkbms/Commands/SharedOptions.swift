@@ -1,3 +1,4 @@
+import Analysis
 public import ArgumentParser
 public import Formats
 
@@ -30,6 +31,16 @@ struct FilterOptions: ParsableArguments {
   var end: String?
   @Flag(help: "Only frames whose payload differs from the one before with the same ID.")
   var changed = false
+  @Option(
+    name: [.customShort("f"), .customLong("filter")],
+    help: ArgumentHelp("Only IDs that pass candump's filter words: id:mask, id~mask, #errormask, j.", valueName: "word"))
+  var idFilter: [String] = []
+  @Option(
+    name: .customLong("where"),
+    help: ArgumentHelp(
+      "Only frames for which this holds, such as 'PackVoltage > 400 and CellVoltageMin < 3' or 'any fault'.",
+      valueName: "expression"))
+  var expression: String?
   @Option(name: [.customShort("n"), .long], help: ArgumentHelp("Stop after so many frames.", valueName: "frames"))
   var count: UInt64?
 
@@ -41,6 +52,17 @@ struct FilterOptions: ParsableArguments {
     selection.end = try FilterOptions.bound(end, "--end")
     selection.changedOnly = changed
     selection.limit = count
+    if !idFilter.isEmpty {
+      do throws(IDFilter.Mistake) { selection.ids = try IDFilter(idFilter) } catch {
+        throw WorldError(message: "--filter: found \"\(error.word)\", expected \(error.expected)")
+      }
+    }
+    if let expression {
+      do throws(FilterExpression.Mistake) { selection.expression = try FilterExpression.parse(expression) } catch {
+        throw WorldError(
+          message: "--where: \(error)\n  \(expression)\n  \(String(repeating: " ", count: max(0, error.column - 1)))^")
+      }
+    }
     return selection
   }
 
@@ -54,7 +76,8 @@ struct FilterOptions: ParsableArguments {
       return time.nanoseconds
     }
     guard let time else {
-      throw WorldError(message: "\(option): found \"\(text)\", expected seconds such as 1700000000.5, or +12.5 from the first record")
+      throw WorldError(
+        message: "\(option): found \"\(text)\", expected seconds such as 1700000000.5, or +12.5 from the first record")
     }
     return isRelative ? .relative(time) : .absolute(time)
   }

@@ -6,10 +6,14 @@ import Protocols
 /// A row per signal: record number, time, bus, direction, ID, message, signal, value, unit, label. A frame that is not decoded has
 /// one row with its bytes in `data`.
 struct CSVRenderer: FrameRenderer {
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<CSVRenderer>) throws(WorldError) -> Bool {
+    try capture.readWindow(into: &pipeline)
+  }
+
   let output: UnsafeMutablePointer<ByteBuffer>
   static let header = "n,time,bus,dir,id,protocol,message,sender,signal,value,unit,label,data\n"
   private let tables = DigitTables.shared
-  private var tablesByBus: [DecodeTable] = []
+  private var layouts: [CSVLayout] = []
   private var names: [String] = []
   private var time = TimeText()
 
@@ -17,61 +21,84 @@ struct CSVRenderer: FrameRenderer {
 
   mutating func addBus(_ bus: BusID, named name: String, table: DecodeTable) {
     names.append(CSVText.field(name))
-    tablesByBus.append(table)
+    layouts.append(layouts.first { $0.table === table } ?? CSVLayout(table))
   }
 
   mutating func render(_ record: borrowing CANRecord, number: UInt64, slot: Int) {
-    guard Int(record.bus.index) < tablesByBus.count else { return }
-    let table = tablesByBus[Int(record.bus.index)]
-    let front = prefix(record, number: number)
+    guard Int(record.bus.index) < layouts.count else { return }
+    let layout = layouts[Int(record.bus.index)]
+    let start = output.pointee.count
+    appendFront(record, number: number)
     guard slot >= 0 else {
-      output.pointee.append(string: front + ",,,,,,,")
+      output.pointee.append(",,,,,,,")
       appendData(record.frame)
       return
     }
-    let dissection = table.dissection
-    let info = dissection.messages[table.messageIndex(ofSlot: slot)]
-    let middle =
-      front + CSVText.field(info.protocolName ?? "") + "," + CSVText.field(info.name) + "," + (info.sender?.rawValue ?? "") + ","
+    output.pointee.append(bytes: layout.message(slot))
+    let front = output.pointee.count - start
+    let table = layout.table
     let place = table.slots[slot]
-    var isEmpty = true
+    var isFirst = true
     for index in Int(place.first)..<Int(place.end) {
       guard let raw = table.raw(index, slot: slot, in: record.frame) else { continue }
-      isEmpty = false
-      let signal = dissection.signals[index]
-      let plan = dissection.plan.signals[index]
-      let label = signal.isText ? ValueText.ascii(raw, plan) : signal.flag.map { $0.isSet(raw) ? $0.text : "" } ?? signal.labels[raw] ?? ""
-      output.pointee.append(string: middle)
-      output.pointee.append(string: CSVText.field(signal.name) + "," + ValueText.number(of: raw, plan) + ",")
-      output.pointee.append(string: CSVText.field(signal.unit) + "," + CSVText.field(label) + ",\n")
+      if !isFirst { output.pointee.appendCopy(from: start, count: front) }
+      isFirst = false
+      append(raw, index, layout)
     }
-    if isEmpty {
-      output.pointee.append(string: middle + ",,,,")
+    if isFirst {
+      output.pointee.append(",,,,")
       appendData(record.frame)
     }
+  }
+
+  /// One signal's fields: name, value, unit, label.
+  private func append(_ raw: Int64, _ index: Int, _ layout: CSVLayout) {
+    let plan = layout.table.dissection.plan.signals[index]
+    output.pointee.append(bytes: layout.name(index))
+    if plan.isExact {
+      output.pointee.reserve(32)
+      let start = output.pointee.end
+      output.pointee.advance(tables.put(raw &* plan.numerator &+ plan.addend, decimals: plan.decimals, at: start) - start)
+    } else {
+      output.pointee.append(string: ValueText.number(of: raw, plan))
+    }
+    output.pointee.append(bytes: layout.unit(index))
+    if layout.hasLabel(index) {
+      let info = layout.table.dissection.signals[index]
+      let label =
+        info.isText ? ValueText.ascii(raw, plan) : info.flag.map { $0.isSet(raw) ? $0.text : "" } ?? info.labels[raw] ?? ""
+      output.pointee.append(string: CSVText.field(label))
+    }
+    output.pointee.append(",\n")
   }
 
   mutating func render(_ record: SideRecord, number: UInt64) {
     output.pointee.append(string: "\(number),")
     appendTime(record.time, record.precision)
-    output.pointee.append(string: ",\(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : ""),,,,\(record.kind.rawValue),,,,,,")
+    output.pointee.append(
+      string: ",\(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : ""),,,,\(record.kind.rawValue),,,,,,")
     for byte in record.bytes { output.pointee.append(hex: UInt64(byte), digits: 2) }
     output.pointee.append(0x0A)
   }
 
-  private mutating func prefix(_ record: borrowing CANRecord, number: UInt64) -> String {
-    let mark = output.pointee.count
-    output.pointee.reserve(256)
+  /// Number, time, bus, direction, ID, each with its comma.
+  private mutating func appendFront(_ record: borrowing CANRecord, number: UInt64) {
+    output.pointee.reserve(32)
+    let start = output.pointee.end
+    output.pointee.advance(tables.put(number, at: start) - start)
+    output.pointee.append(0x2C)
     appendTime(record.time, record.precision)
     output.pointee.append(0x2C)
-    output.pointee.append(string: names[Int(record.bus.index)] + ",")
-    output.pointee.append(string: record.direction == .received ? "rx," : record.direction == .transmitted ? "tx," : ",")
+    output.pointee.append(string: names[Int(record.bus.index)])
+    switch record.direction {
+    case .received: output.pointee.append(",rx,")
+    case .transmitted: output.pointee.append(",tx,")
+    case .unknown: output.pointee.append(",,")
+    }
     output.pointee.reserve(16)
     let place = output.pointee.end
     output.pointee.advance(tables.putID(record.frame, at: place) - place)
-    let text = output.pointee.withBytes { String(decoding: $0[mark...], as: UTF8.self) }
-    output.pointee.truncate(to: mark)
-    return "\(number),\(text),"
+    output.pointee.append(0x2C)
   }
 
   private mutating func appendTime(_ stamp: Timestamp, _ precision: TimePrecision) {
@@ -85,6 +112,48 @@ struct CSVRenderer: FrameRenderer {
     for index in 0..<frame.payloadLength { output.pointee.append(hex: UInt64(frame.byte(index)), digits: 2) }
     output.pointee.append(0x0A)
   }
+}
+
+/// The parts of CSV rows that a definition decides, rendered beforehand.
+private final class CSVLayout {
+  let table: DecodeTable
+  private let pool: UnsafeMutableRawBufferPointer
+  private var messages: [Range<Int>] = []
+  private var names: [Range<Int>] = []
+  private var units: [Range<Int>] = []
+  private var labelled: [Bool] = []
+
+  init(_ table: DecodeTable) {
+    self.table = table
+    var pool: [UInt8] = []
+    func add(_ text: String, _ pool: inout [UInt8]) -> Range<Int> {
+      let start = pool.count
+      pool.append(contentsOf: text.utf8)
+      return start..<pool.count
+    }
+    let dissection = table.dissection
+    for slot in dissection.plan.slots {
+      let info = dissection.messages[Int(slot.message)]
+      let fields = [CSVText.field(info.protocolName ?? ""), CSVText.field(info.name), info.sender?.rawValue ?? ""]
+      messages.append(add(fields.joined(separator: ",") + ",", &pool))
+    }
+    for info in dissection.signals {
+      names.append(add(CSVText.field(info.name) + ",", &pool))
+      units.append(add("," + CSVText.field(info.unit) + ",", &pool))
+      labelled.append(info.isText || info.flag != nil || !info.labels.isEmpty)
+    }
+    self.pool = .allocate(byteCount: max(1, pool.count), alignment: 8)
+    self.pool.copyBytes(from: pool)
+  }
+
+  deinit { pool.deallocate() }
+
+  func message(_ slot: Int) -> UnsafeRawBufferPointer { slice(messages[slot]) }
+  func name(_ signal: Int) -> UnsafeRawBufferPointer { slice(names[signal]) }
+  func unit(_ signal: Int) -> UnsafeRawBufferPointer { slice(units[signal]) }
+  func hasLabel(_ signal: Int) -> Bool { labelled[signal] }
+
+  private func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: pool[range]) }
 }
 
 /// RFC 4180 fields.

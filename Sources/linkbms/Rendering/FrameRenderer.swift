@@ -16,6 +16,11 @@ protocol FrameRenderer {
   mutating func render(_ record: SideRecord, number: UInt64)
   /// The bytes so far.
   var output: UnsafeMutablePointer<ByteBuffer> { get }
+  /// Reads one window of a capture through a pipeline to this renderer; `false` at the end.
+  ///
+  /// Each renderer says `try capture.readWindow(into: &pipeline)`: only where its type stands in the text are reader, pipeline and
+  /// renderer compiled into one loop, which saves a fifth of the time.
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<Self>) throws(WorldError) -> Bool
 }
 
 /// Memory for output that outlives the values that write to it. Freed by its owner.

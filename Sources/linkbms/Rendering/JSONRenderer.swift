@@ -5,6 +5,10 @@ import Protocols
 
 /// One JSON object a line, keys in a fixed order (README "JSON output").
 struct JSONRenderer: FrameRenderer {
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<JSONRenderer>) throws(WorldError) -> Bool {
+    try capture.readWindow(into: &pipeline)
+  }
+
   let output: UnsafeMutablePointer<ByteBuffer>
   private let tables = DigitTables.shared
   private var layouts: [JSONLayout] = []
@@ -60,7 +64,8 @@ struct JSONRenderer: FrameRenderer {
     append("\"}\n")
   }
 
-  private mutating func begin(number: UInt64, time stamp: Timestamp, _ precision: TimePrecision, bus: BusID, _ direction: Direction) {
+  private mutating func begin(number: UInt64, time stamp: Timestamp, _ precision: TimePrecision, bus: BusID, _ direction: Direction)
+  {
     append("{\"n\":")
     let start = output.pointee.end
     output.pointee.advance(tables.put(number, at: start) - start)

@@ -65,13 +65,11 @@ struct Timeline: Sendable {
   /// Looks at one record's time. Returns what is odd about it.
   @inline(__always) mutating func observe(_ record: borrowing CANRecord) -> CaptureProblem.Kind? {
     let now = record.time.nanoseconds
-    let step = now &- latest
-    let isTimeless = record.precision == .none
-    if latest != .min, step >= 0, step <= Timeline.gap_ns, !isTimeless {
-      latest = now
-      return nil
-    }
-    return observeOddly(record.time, record.precision)
+    // One unsigned comparison: a step back is a huge number, and so is the first step. Records without a time all have time 0, which
+    // is a step back behind any that has one, and the first step where none has.
+    guard UInt64(bitPattern: now &- latest) <= UInt64(Timeline.gap_ns) else { return observeOddly(record.time, record.precision) }
+    latest = now
+    return nil
   }
 
   @inline(never) private mutating func observeOddly(_ time: Timestamp, _ precision: TimePrecision) -> CaptureProblem.Kind? {

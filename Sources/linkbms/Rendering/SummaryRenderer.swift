@@ -19,7 +19,9 @@ struct SummaryRenderer {
         lines.append("  " + style.dim(padded("?", 24)) + " \(idText(id))  \(count(cell.count))\(periods(cell))")
       }
       if bus.remoteFrames > 0 { lines.append("  \(padded("remote requests", 24))           \(count(bus.remoteFrames))") }
-      if bus.errorFrames > 0 { lines.append("  " + style.alarming("\(padded("error frames", 24))           \(count(bus.errorFrames))")) }
+      if bus.errorFrames > 0 {
+        lines.append("  " + style.alarming("\(padded("error frames", 24))           \(count(bus.errorFrames))"))
+      }
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -48,7 +50,9 @@ struct SummaryRenderer {
     let slot = dissection.plan.slots[message.slot]
     let info = dissection.messages[Int(slot.message)]
     let name = slot.hasAddress && slot.address > 0 ? "\(info.name)@\(slot.address)" : info.name
-    var lines = ["  \(style.strong(padded(name, 24))) \(idText(slot.id.rawValue))  \(count(message.cell.count))\(periods(message.cell))"]
+    var lines = [
+      "  \(style.strong(padded(name, 24))) \(idText(slot.id.rawValue))  \(count(message.cell.count))\(periods(message.cell))"
+    ]
     for signal in bus.signals(of: message) {
       let about = dissection.signals[signal.signal]
       let plan = dissection.plan.signals[signal.signal]
@@ -61,7 +65,8 @@ struct SummaryRenderer {
       if about.isText, let raw = signal.lastRaw {
         line += "\"\(ValueText.ascii(raw, plan))\""
       } else {
-        line += "min \(fixed(signal.minimum, decimals))  mean \(fixed(signal.mean, decimals + 1))  max \(fixed(signal.maximum, decimals))"
+        line +=
+          "min \(fixed(signal.minimum, decimals))  mean \(fixed(signal.mean, decimals + 1))  max \(fixed(signal.maximum, decimals))"
         if let last = signal.last { line += "  last \(fixed(last, decimals))" }
         if !about.unit.isEmpty { line += " \(about.unit)" }
         if let raw = signal.lastRaw, let label = about.labels[raw] { line += "  (\(label))" }
@@ -114,7 +119,8 @@ struct SummaryRenderer {
       for message in bus.summaries {
         let slot = bus.table.dissection.plan.slots[message.slot]
         let info = bus.table.dissection.messages[Int(slot.message)]
-        text += "{\"bus\":\(JSONText.quoted(name)),\"id\":\(idJSON(slot.id.rawValue)),\"protocol\":\(JSONText.quotedOrNull(info.protocolName))"
+        text +=
+          "{\"bus\":\(JSONText.quoted(name)),\"id\":\(idJSON(slot.id.rawValue)),\"protocol\":\(JSONText.quotedOrNull(info.protocolName))"
         text += ",\"variant\":\(JSONText.quotedOrNull(info.variant)),\"message\":\(JSONText.quoted(info.name))"
         text += ",\"sender\":\(JSONText.quotedOrNull(info.sender?.rawValue))\(periodJSON(message.cell)),\"signals\":{"
         text += bus.signals(of: message).map { signalJSON($0, bus) }.joined(separator: ",") + "}}\n"
@@ -132,13 +138,15 @@ struct SummaryRenderer {
   private func periodJSON(_ cell: BusStatistics.MessageCell) -> String {
     guard cell.count > 1 else { return ",\"count\":\(cell.count),\"period_ms\":null" }
     let mean = (cell.last &- cell.first) / Int64(clamping: cell.count - 1)
-    return ",\"count\":\(cell.count),\"period_ms\":{\"min\":\(milliseconds(cell.shortest)),\"mean\":\(milliseconds(mean)),\"max\":\(milliseconds(cell.longest))}"
+    return
+      ",\"count\":\(cell.count),\"period_ms\":{\"min\":\(milliseconds(cell.shortest)),\"mean\":\(milliseconds(mean)),\"max\":\(milliseconds(cell.longest))}"
   }
 
   private func signalJSON(_ signal: BusStatistics.SignalSummary, _ bus: BusStatistics) -> String {
     let about = bus.table.dissection.signals[signal.signal]
     func number(_ value: Double) -> String { value.isFinite ? ValueText.binary(value) : "null" }
-    var text = "\(JSONText.quoted(about.name)):{\"count\":\(signal.count),\"min\":\(number(signal.minimum)),\"mean\":\(number(signal.mean))"
+    var text =
+      "\(JSONText.quoted(about.name)):{\"count\":\(signal.count),\"min\":\(number(signal.minimum)),\"mean\":\(number(signal.mean))"
     text += ",\"max\":\(number(signal.maximum)),\"last\":\(signal.last.map(number) ?? "null")"
     if !about.unit.isEmpty { text += ",\"unit\":\(JSONText.quoted(about.unit))" }
     if let raw = signal.lastRaw, let label = about.labels[raw] { text += ",\"label\":\(JSONText.quoted(label))" }
@@ -151,7 +159,8 @@ struct SummaryRenderer {
     for (name, bus) in zip(sink.names, sink.buses) {
       for message in bus.summaries {
         let slot = bus.table.dissection.plan.slots[message.slot]
-        let front = "\(CSVText.field(name)),\(String(idText(slot.id.rawValue).drop { $0 == " " })),"
+        let front =
+          "\(CSVText.field(name)),\(String(idText(slot.id.rawValue).drop { $0 == " " })),"
           + "\(CSVText.field(bus.table.dissection.messages[Int(slot.message)].name)),\(periodCSV(message.cell))"
         let signals = bus.signals(of: message)
         if signals.isEmpty { text += front + ",,,,,\n" }
@@ -186,7 +195,8 @@ enum Sparkline {
     let columns = min(width, finite.count)
     return String(
       (0..<columns).map { column in
-        let slice = finite[(column * finite.count / columns)..<max((column + 1) * finite.count / columns, column * finite.count / columns + 1)]
+        let slice = finite[
+          (column * finite.count / columns)..<max((column + 1) * finite.count / columns, column * finite.count / columns + 1)]
         let mean = slice.reduce(0, +) / Double(slice.count)
         guard high > low else { return blocks[0] }
         return blocks[min(7, max(0, Int((mean - low) / (high - low) * 7.999)))]

@@ -27,7 +27,9 @@ final class TextLayout: @unchecked Sendable {  // filled in init, read-only afte
 
   let table: DecodeTable
   let style: TextStyle
-  let pool = TextPool()
+  private let pool = TextPool()
+  /// The pool's memory: a constant, so that a line's loop needs no check for exclusive access.
+  let text: UnsafeMutableRawPointer
   /// Same indices as the plan's signals, with the table's hot form beside them.
   let signals: UnsafeMutablePointer<Signal>
   let cuts: UnsafeMutablePointer<DecodeTable.Signal>
@@ -58,7 +60,8 @@ final class TextLayout: @unchecked Sendable {  // filled in init, read-only afte
       (signals + index).initialize(
         to: Signal(
           numerator: plan.numerator, addend: plan.addend, label: pool.add("  " + style.dim(info.name) + " "),
-          unit: pool.add(info.unit.isEmpty ? "" : " " + info.unit), decimals: plan.decimals, kind: kind, bytesNeeded: plan.bytesNeeded))
+          unit: pool.add(info.unit.isEmpty ? "" : " " + info.unit), decimals: plan.decimals, kind: kind,
+          bytesNeeded: plan.bytesNeeded))
     }
     let width = min(24, table.dissection.messages.map(\.name.utf8.count).max() ?? 0)
     var longest = 0
@@ -71,12 +74,14 @@ final class TextLayout: @unchecked Sendable {  // filled in init, read-only afte
       for signal in Int(table.slots[index].first)..<Int(table.slots[index].end) {
         let text = dissection.signals[signal]
         let label = text.labels.values.map(\.utf8.count).max() ?? 0
-        room += Int(signals[signal].label.count) + Int(signals[signal].unit.count) + 64 + label + (text.flag?.text.utf8.count ?? 0) + 16
+        room +=
+          Int(signals[signal].label.count) + Int(signals[signal].unit.count) + 64 + label + (text.flag?.text.utf8.count ?? 0) + 16
       }
       longest = max(longest, room)
     }
     longestLine = longest
     pool.seal()
+    text = pool.base
   }
 
   deinit {

@@ -7,12 +7,17 @@ import Protocols
 ///
 /// `1700000000.123456  can0  rx  00004210  [8]  A5 09 30 75 9D 04 2E 64  Totals   PackVoltage 246.9 V  …`
 struct TextRenderer: FrameRenderer {
+  static func pump(_ capture: inout CaptureInput, _ pipeline: inout DecodePipeline<TextRenderer>) throws(WorldError) -> Bool {
+    try capture.readWindow(into: &pipeline)
+  }
+
   let output: UnsafeMutablePointer<ByteBuffer>
   private let style: TextStyle
   private let tables = DigitTables.shared
   private var layouts: [TextLayout] = []
   private var busTexts: [PreparedText] = []
   private var busPool = TextPool()
+  private var busBase: UnsafeMutableRawPointer
   private var names: [String] = []
   private var time = TimeText()
   private var currentBus: UInt16 = .max
@@ -22,6 +27,7 @@ struct TextRenderer: FrameRenderer {
   init(output: UnsafeMutablePointer<ByteBuffer>, style: TextStyle) {
     self.output = output
     self.style = style
+    busBase = busPool.base
   }
 
   mutating func addBus(_ bus: BusID, named name: String, table: DecodeTable) {
@@ -36,6 +42,7 @@ struct TextRenderer: FrameRenderer {
     busPool = TextPool()
     busTexts = names.map { busPool.add("  " + $0 + String(repeating: " ", count: max(0, width - $0.utf8.count)) + "  ") }
     busPool.seal()
+    busBase = busPool.base
     currentBus = .max
   }
 
@@ -45,7 +52,7 @@ struct TextRenderer: FrameRenderer {
     output.pointee.reserve(layout.longestLine &+ 768)
     let start = output.pointee.end
     var pen = time.put(record.time, record.precision, width: 10, tables: tables, at: start)
-    pen = put(busText, of: busPool.base, at: pen)
+    pen = put(busText, of: busBase, at: pen)
     pen.storeBytes(of: TextRenderer.directionWord(record.direction), as: UInt32.self)
     pen = tables.putID(record.frame, at: paddedForID(record.frame, pen + 4))
     if slot >= 0, record.frame.isPlain {
@@ -63,7 +70,7 @@ struct TextRenderer: FrameRenderer {
     output.pointee.reserve(256 + record.bytes.count * 3)
     let start = output.pointee.end
     var pen = time.put(record.time, record.precision, width: 10, tables: tables, at: start)
-    pen = put(busText, of: busPool.base, at: pen)
+    pen = put(busText, of: busBase, at: pen)
     output.pointee.advance(pen - start)
     output.pointee.append(string: record.kind.rawValue)
     for byte in record.bytes {
@@ -111,7 +118,7 @@ struct TextRenderer: FrameRenderer {
   @inline(__always) private func putMessage(
     _ record: borrowing CANRecord, _ layout: TextLayout, _ slot: Int, at start: Pen
   ) -> Pen {
-    let pool = layout.pool.base
+    let pool = layout.text
     var pen = put(layout.names[slot], of: pool, at: start)
     let place = layout.slots[slot]
     guard place.simpleLength != 255 else { return putCarefully(record, layout, slot, at: pen) }
@@ -153,9 +160,9 @@ struct TextRenderer: FrameRenderer {
 
   @inline(never) private func putSpecial(_ raw: Int64, _ index: Int, _ layout: TextLayout, at start: Pen) -> Pen {
     let signal = layout.signals[index]
-    var pen = put(signal.label, of: layout.pool.base, at: start)
+    var pen = put(signal.label, of: layout.text, at: start)
     pen = putString(ValueText.text(of: raw, layout.table.dissection, index), at: pen)
-    return put(signal.unit, of: layout.pool.base, at: pen)
+    return put(signal.unit, of: layout.text, at: pen)
   }
 
   @inline(never) private func putFlags(
@@ -195,7 +202,7 @@ struct TextRenderer: FrameRenderer {
     }
     if frame.flags.contains(.error) { return putString(style.alarming("error frame: " + ErrorFrameText.describe(frame)), at: pen) }
     guard slot >= 0 else { return putString(style.dim("?"), at: pen) }
-    pen = put(layout.names[slot], of: layout.pool.base, at: pen)
+    pen = put(layout.names[slot], of: layout.text, at: pen)
     return putCarefully(record, layout, slot, at: pen)
   }
 

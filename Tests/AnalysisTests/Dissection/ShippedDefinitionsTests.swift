@@ -5,7 +5,8 @@ import Testing
 
 /// The definitions in `Dissectors/`, as they are shipped.
 enum Shipped {
-  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
     .deletingLastPathComponent()
 
   static let files: [(path: String, text: String)] = {
@@ -23,7 +24,10 @@ enum Shipped {
   @Test func everyDefinitionKeepsEveryRuleAndEverySampleDecodesAndEncodes() {
     let problems = DefinitionChecker.check(Shipped.library)
     #expect(problems.isEmpty, "\(problems.map(\.description).joined(separator: "\n"))")
-    #expect(Shipped.library.protocolNames == ["deye-hv", "goodwe", "goodwe-byd", "goodwe-pylon", "growatt-hv", "pylontech-hv", "pylontech-lv", "sofar", "sungrow"])
+    #expect(
+      Shipped.library.protocolNames == [
+        "deye-hv", "goodwe", "goodwe-byd", "goodwe-pylon", "growatt-hv", "pylontech-hv", "pylontech-lv", "sofar", "sungrow",
+      ])
     #expect(Shipped.library.definitions.flatMap(\.sidecar.samples).count >= 200)
   }
 
@@ -37,7 +41,8 @@ enum Shipped {
 
   @Test(arguments: [
     ("summary: >-", "sumary: >-", DefinitionProblem.Rule.unknownKey), ("  PackCurrent: [-", "  PackCurrant: [-", .unknownSignal),
-    ("side: battery", "side: left", .value), ("byteOrder: little, dischargeLimitSign", "byteOdrer: little, dischargeLimitSign", .unknownReading),
+    ("side: battery", "side: left", .value),
+    ("byteOrder: little, dischargeLimitSign", "byteOdrer: little, dischargeLimitSign", .unknownReading),
     ("dbc: pylontech-hv.dbc", "dbc: pylontech.dbc", .missingFile), ("bits: 4", "bits: [", .syntax),
     ("extends: pylontech-hv", "extends: pylon", .unknownBase), ("{ BMS: battery, INV", "{ BMX: battery, INV", .unknownNode),
     ("messages: [Poll]", "messages: [Pool]", .unknownMessage),

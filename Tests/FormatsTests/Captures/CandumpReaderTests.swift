@@ -47,7 +47,8 @@ import Testing
           let slow = Self.read(changed + [0x0A])
           #expect(fast.records.count - 6 == slow.records.count, "\(String(decoding: changed, as: UTF8.self))")
           if let a = fast.records.first, let b = slow.records.first, slow.records.count == 1 {
-            #expect(a.frame == b.frame && a.time == b.time && a.direction == b.direction, "\(String(decoding: changed, as: UTF8.self))")
+            #expect(
+              a.frame == b.frame && a.time == b.time && a.direction == b.direction, "\(String(decoding: changed, as: UTF8.self))")
           }
           checked += 1
         }

@@ -44,7 +44,8 @@ import Testing
     (Int64(1_700_000_000_123_456_000), TimePrecision.microseconds, 10, "1700000000.123456"),
     (8_651_000, .microseconds, 10, "         0.008651"), (8_651_000, .microseconds, 0, "0.008651"),
     (1_700_000_000_123_456_789, .nanoseconds, 0, "1700000000.123456789"), (1_500_000_000, .tenths, 0, "1.5"),
-    (2_000_000_000, .seconds, 0, "2"), (-1_250_000_000, .milliseconds, 0, "-1.250"), (99_999_999_999_999_999, .microseconds, 10, "  99999999.999999"),
+    (2_000_000_000, .seconds, 0, "2"), (-1_250_000_000, .milliseconds, 0, "-1.250"),
+    (99_999_999_999_999_999, .microseconds, 10, "  99999999.999999"),
   ])
   func timesKeepTheDigitsOfTheirSource(nanoseconds: Int64, precision: TimePrecision, width: Int, expected: String) {
     var time = TimeText()

@@ -1,0 +1,187 @@
+public import Bus
+import Formats
+import Protocols
+
+/// An expression bound to the definitions of a bus.
+///
+/// Signals of other messages keep their last value: the expression is judged at every frame that carries at least one of its signals,
+/// with the latest values of the others. A frame that carries none passes only if the expression names fields alone.
+public struct CompiledFilter: Sendable {
+  private let expression: FilterExpression
+  private let table: DecodeTable
+  private let busName: String
+  /// By name: the signals of that name in the plan, and the last value of any of them.
+  private var signals: [String: Latest] = [:]
+
+  private struct Latest: Sendable {
+    var indices: Set<Int>
+    var value: Double?
+    var label: String?
+  }
+
+  /// - Throws: a name that is neither a signal of the definitions nor a field.
+  public init(_ expression: FilterExpression, table: DecodeTable, busName: String) {
+    self.expression = expression
+    self.table = table
+    self.busName = busName
+    for (name, _) in expression.names where FilterExpression.Field(rawValue: name) == nil {
+      let indices = table.dissection.signals.indices.filter { table.dissection.signals[$0].name == name }
+      signals[name] = Latest(indices: Set(indices))
+    }
+  }
+
+  /// Names in the expression that no definition of any bus knows.
+  public static func unknownNames(_ expression: FilterExpression, _ tables: [DecodeTable]) -> [FilterExpression.Mistake] {
+    let known = Set(tables.flatMap { $0.dissection.signals.map(\.name) })
+    return expression.names.filter { FilterExpression.Field(rawValue: $0.name) == nil && !known.contains($0.name) }.map {
+      name, column in
+      let fields = FilterExpression.Field.allCases.map(\.rawValue)
+      return .init(
+        column: column, found: "\"\(name)\"", expected: "a signal or a field" + NearestName.hint(name, in: Array(known) + fields))
+    }
+  }
+
+  /// Whether a frame passes.
+  /// - Parameter slot: what its ID means; −1 if nothing.
+  public mutating func matches(_ record: CANRecord, slot: Int) -> Bool {
+    var carries = signals.isEmpty
+    if slot >= 0 {
+      let place = table.slots[slot]
+      for index in Int(place.first)..<Int(place.end) {
+        let info = table.dissection.signals[index]
+        guard signals[info.name]?.indices.contains(index) == true, let raw = table.raw(index, slot: slot, in: record.frame) else {
+          continue
+        }
+        carries = true
+        let plan = table.dissection.plan.signals[index]
+        signals[info.name]?.value = plan.physical(raw)
+        signals[info.name]?.label = info.isText ? ValueText.ascii(raw, plan) : info.labels[raw]
+      }
+    }
+    guard carries else { return false }
+    return truth(expression, record, slot)
+  }
+
+  // MARK: Evaluation
+
+  private enum Value {
+    case number(Double)
+    case text(String)
+    /// A number that has a label too.
+    case labelled(Double, String)
+    case nothing
+  }
+
+  private func truth(_ expression: FilterExpression, _ record: CANRecord, _ slot: Int) -> Bool {
+    switch expression {
+    case .binary(.or, let left, let right): truth(left, record, slot) || truth(right, record, slot)
+    case .binary(.and, let left, let right): truth(left, record, slot) && truth(right, record, slot)
+    case .not(let inner): !truth(inner, record, slot)
+    case .flag(let severity): hasFlag(severity, record, slot)
+    case .binary(let kind, let left, let right): compare(kind, value(left, record, slot), value(right, record, slot))
+    case .number, .text, .name, .byte:
+      switch value(expression, record, slot) {
+      case .number(let number), .labelled(let number, _): number != 0
+      case .text(let text): !text.isEmpty
+      case .nothing: false
+      }
+    }
+  }
+
+  private func compare(_ kind: FilterExpression.Operator, _ left: Value, _ right: Value) -> Bool {
+    func ordered<T: Comparable>(_ a: T, _ b: T) -> Bool {
+      switch kind {
+      case .equal: a == b
+      case .notEqual: a != b
+      case .less: a < b
+      case .lessOrEqual: a <= b
+      case .greater: a > b
+      case .greaterOrEqual: a >= b
+      case .or, .and, .plus, .minus, .times, .divided: false
+      }
+    }
+    switch (left, right) {
+    case (.number(let a), .number(let b)), (.labelled(let a, _), .number(let b)), (.number(let a), .labelled(let b, _)),
+      (.labelled(let a, _), .labelled(let b, _)):
+      return CompiledFilter.isArithmetic(kind) ? arithmetic(kind, a, b) != 0 : ordered(a, b)
+    case (.text(let a), .text(let b)), (.labelled(_, let a), .text(let b)), (.text(let a), .labelled(_, let b)):
+      return ordered(a, b)
+    case (.nothing, _), (_, .nothing), (.text, .number), (.number, .text): return false
+    }
+  }
+
+  private static func isArithmetic(_ kind: FilterExpression.Operator) -> Bool {
+    switch kind {
+    case .plus, .minus, .times, .divided: true
+    default: false
+    }
+  }
+
+  private func arithmetic(_ kind: FilterExpression.Operator, _ a: Double, _ b: Double) -> Double {
+    switch kind {
+    case .plus: a + b
+    case .minus: a - b
+    case .times: a * b
+    case .divided: a / b
+    default: .nan
+    }
+  }
+
+  private func value(_ expression: FilterExpression, _ record: CANRecord, _ slot: Int) -> Value {
+    switch expression {
+    case .number(let number): return .number(number)
+    case .text(let text): return .text(text)
+    case .byte(let index): return index < record.frame.payloadLength ? .number(Double(record.frame.byte(index))) : .nothing
+    case .name(let name, _):
+      if let latest = signals[name] {
+        guard let value = latest.value else { return .nothing }
+        return latest.label.map { .labelled(value, $0) } ?? .number(value)
+      }
+      return FilterExpression.Field(rawValue: name).map { field($0, record, slot) } ?? .nothing
+    case .binary(let kind, let left, let right) where CompiledFilter.isArithmetic(kind):
+      guard let a = number(value(left, record, slot)), let b = number(value(right, record, slot)) else { return .nothing }
+      return .number(arithmetic(kind, a, b))
+    case .binary, .not, .flag: return .number(truth(expression, record, slot) ? 1 : 0)
+    }
+  }
+
+  private func number(_ value: Value) -> Double? {
+    switch value {
+    case .number(let number), .labelled(let number, _): number
+    case .text, .nothing: nil
+    }
+  }
+
+  private func field(_ field: FilterExpression.Field, _ record: CANRecord, _ slot: Int) -> Value {
+    let frame = record.frame
+    let message = slot >= 0 ? table.dissection.messages[table.messageIndex(ofSlot: slot)] : nil
+    func flag(_ isSet: Bool) -> Value { .number(isSet ? 1 : 0) }
+    switch field {
+    case .id: return .labelled(Double(frame.id.number), FrameText.text(frame.id))
+    case .bus: return .text(busName)
+    case .dir: return record.direction == .unknown ? .nothing : .text(record.direction == .received ? "rx" : "tx")
+    case .message: return message.map { .text($0.name) } ?? .nothing
+    case .sender: return message?.sender.map { .text($0.rawValue) } ?? .nothing
+    case .protocolName: return message?.protocolName.map { .text($0) } ?? .nothing
+    case .length: return .number(Double(frame.length))
+    case .address:
+      return slot >= 0 && table.dissection.plan.slots[slot].hasAddress
+        ? .number(Double(table.dissection.plan.slots[slot].address)) : .nothing
+    case .error: return flag(frame.flags.contains(.error))
+    case .remote: return flag(frame.flags.contains(.remote))
+    case .fd: return flag(frame.flags.contains(.fd))
+    case .extended: return flag(frame.id.isExtended)
+    }
+  }
+
+  private func hasFlag(_ severity: String?, _ record: CANRecord, _ slot: Int) -> Bool {
+    guard slot >= 0 else { return false }
+    let place = table.slots[slot]
+    return (Int(place.first)..<Int(place.end)).contains { index in
+      guard let flag = table.dissection.signals[index].flag, severity == nil || flag.severity.rawValue == severity,
+        let raw = table.raw(index, slot: slot, in: record.frame)
+      else { return false }
+      return flag.isSet(raw)
+    }
+  }
+}

@@ -1,0 +1,94 @@
+# Sourced by the tools: says and installs what is missing, and knows how the project is built. Bash.
+# shellcheck shell=bash
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+
+# One place for the way the program is built for people. The Swift libraries are linked in: the program starts in a few
+# milliseconds and runs where no Swift is installed.
+release_flags=(-c release -Xswiftc -static-stdlib)
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$(basename "$0"): $*"; exit 2; }
+
+need_swift() {
+  command -v swift >/dev/null 2>&1 && return
+  say "The Swift toolchain (6.2 or later) is missing. These commands install it:"
+  say ""
+  case "$(. /etc/os-release 2>/dev/null; printf '%s %s' "${ID:-}" "${VERSION_ID:-}")" in
+    "debian 12" | "ubuntu 24.04")
+      say "  sudo apt-get update && sudo apt-get install -y curl ca-certificates gnupg"
+      say "  curl -O https://download.swift.org/swiftly/linux/swiftly-\$(uname -m).tar.gz"
+      say "  tar xzf swiftly-\$(uname -m).tar.gz && ./swiftly init --assume-yes"
+      say "  . ~/.local/share/swiftly/env.sh"
+      ;;
+    *)
+      say "  see https://www.swift.org/install/ for this system"
+      ;;
+  esac
+  say ""
+  say "Then run this again."
+  exit 2
+}
+
+# Debian packages that are not installed yet, of those named.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || printf '%s ' "$package"
+  done
+}
+
+need_packages() {
+  if ! command -v dpkg-query >/dev/null 2>&1; then
+    say "This is no Debian or Ubuntu system, so nothing is installed here. Install what corresponds to:"
+    say "  $*"
+    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel readline-devel zlib-devel.)"
+    [ -n "${LINKBMS_SKIP_PACKAGES:-}" ] && return
+    say "If they are there, set LINKBMS_SKIP_PACKAGES=1."
+    exit 2
+  fi
+  local missing
+  missing=$(missing_packages "$@")
+  [ -z "$missing" ] && return
+  local -a as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || fail "as root, run: apt-get install -y $missing"
+    as_root=(sudo)
+  fi
+  say "Installing: $missing"
+  # shellcheck disable=SC2086
+  if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null 2>&1; then
+    "${as_root[@]}" apt-get update -qq >/dev/null
+    # shellcheck disable=SC2086
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null ||
+      fail "apt-get could not install: $missing"
+  fi
+}
+
+# What the program needs to be built.
+need_build() {
+  need_packages libsocketcan-dev libpcap-dev libreadline-dev zlib1g-dev pkg-config gcc libc6-dev git
+  need_swift
+}
+
+# What only the tests need: peers to compare with. Python packages live in a virtual environment under .build.
+need_tests() {
+  need_build
+  need_packages can-utils tshark python3 python3-venv time
+  venv="$root/.build/venv"
+  if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, pexpect, yaml' 2>/dev/null; then
+    say "Installing Python packages for the tests into .build/venv: cantools python-can pexpect PyYAML"
+    mkdir -p "$root/.build"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check cantools python-can pexpect PyYAML ||
+      fail "pip could not install cantools python-can pexpect PyYAML"
+  fi
+  export PATH="$venv/bin:$PATH"
+}
+
+build_release() {
+  swift build "${release_flags[@]}" --product linkbms >&2
+  linkbms="$root/.build/release/linkbms"
+}
