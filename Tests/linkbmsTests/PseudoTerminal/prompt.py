@@ -232,6 +232,19 @@ def control_c_stops_a_command_and_keeps_the_next_keys(home):
 
 
 @case
+def keys_typed_ahead_survive_control_c(home):
+    session = Session(home)
+    session.prompt().enter("sleep 60")
+    time.sleep(0.2)
+    session.send("echo ahead\r")
+    time.sleep(0.2)
+    session.send("\x03")
+    session.child.expect(r"linkbms> echo ahead[\s\S]*[\r\n]ahead\r")
+    session.prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
 def control_c_at_the_prompt_keeps_the_next_keys(home):
     session = Session(home)
     session.prompt()
