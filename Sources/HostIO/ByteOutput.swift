@@ -27,6 +27,8 @@ public final class ByteOutput {
   private let storage: UnsafeMutableRawBufferPointer
   private var count = 0
   private var ownsDescriptor: Bool
+  /// A file that replaces another when it is closed: until then the old one stays whole, for whoever has it open or mapped.
+  private var replacement: (partial: String, target: String)?
 
   private static let capacity = 1 << 16
 
@@ -38,12 +40,28 @@ public final class ByteOutput {
     storage = .allocate(byteCount: Self.capacity, alignment: 64)
   }
 
-  /// Opens a file to write.
+  /// Opens a file to write. One that exists and holds something is replaced when this is closed, not before: it may be the very
+  /// capture that is being read.
   /// - Parameters:
   ///   - appending: adds to the end instead of beginning anew.
   ///   - buffering: when bytes leave.
   /// - Throws: `failed` with what the system said (2 = no such folder, 13 = not allowed, 21 = a folder).
   public convenience init(path: String, appending: Bool, buffering: Buffering = .full) throws(OutputError) {
+    if !appending, let facts = try? FileFacts(path: path), facts.isRegular, facts.size > 0, access(path, W_OK) == 0,
+      let resolved = realpath(path, nil)
+    {
+      defer { free(resolved) }
+      let target = String(cString: resolved)
+      let partial = "\(target).partial-\(getpid())"
+      let descriptor = Glibc.open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      if descriptor >= 0 {
+        fchmod(descriptor, facts.permissions)
+        self.init(descriptor: descriptor, buffering: buffering, owns: true)
+        replacement = (partial, target)
+        return
+      }
+      // A folder that may not be written to: the file itself may, as before.
+    }
     let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appending ? O_APPEND : O_TRUNC)
     let descriptor = Glibc.open(path, flags, 0o666)
     guard descriptor >= 0 else { throw .failed(errno: errno) }
@@ -61,6 +79,7 @@ public final class ByteOutput {
     try? flush()
     Glibc.close(descriptor)
     ownsDescriptor = false
+    if let replacement { rename(replacement.partial, replacement.target) }
   }
 
   /// Takes bytes; they are written now or at the next `flush`.

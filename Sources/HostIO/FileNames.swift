@@ -8,6 +8,13 @@ public struct FileFacts: Sendable, Equatable {
   public var changed_ns: Int64
   /// Whether it is a folder.
   public var isFolder: Bool
+  /// Whether it is a plain file: no pipe, device, socket or folder.
+  public var isRegular: Bool
+  /// Which file it is, whatever it is called: device and inode number.
+  public var identity: [UInt64]
+
+  /// Its permission bits.
+  public var permissions: UInt32
 
   /// Looks at `path`, following links.
   /// - Throws: `failed` with what the system said (2 = no such file).
@@ -17,6 +24,15 @@ public struct FileFacts: Sendable, Equatable {
     size = Int64(facts.st_size)
     changed_ns = Int64(facts.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(facts.st_mtim.tv_nsec)
     isFolder = facts.st_mode & S_IFMT == S_IFDIR
+    permissions = UInt32(facts.st_mode & 0o7777)
+    isRegular = facts.st_mode & S_IFMT == S_IFREG
+    identity = [UInt64(facts.st_dev), UInt64(facts.st_ino)]
+  }
+
+  /// Whether two paths lead to one plain file, by links or by another spelling. `false` where either does not exist.
+  public static func areSameFile(_ one: String, _ other: String) -> Bool {
+    guard let first = try? FileFacts(path: one), let second = try? FileFacts(path: other) else { return false }
+    return first.isRegular && first.identity == second.identity
   }
 
   /// Whether this process may read `path`.

@@ -122,3 +122,28 @@ import Testing
     #expect(FileNames.matching(folder + "/x*") == [])
   }
 }
+
+@Suite struct ReplacedFileTests {
+  @Test func aFileThatHoldsSomethingStaysWholeUntilItsReplacementIsClosed() throws {
+    let folder = "/tmp/linkbms-test-\(UInt64.random(in: 0...UInt64.max))"
+    try FileNames.makeFolder(folder)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let path = folder + "/a.log"
+    let first = try ByteOutput(path: path, appending: false)
+    try first.write("old")
+    first.close()
+    let source = try ByteSource(path: path)
+    let second = try ByteOutput(path: path, appending: false)
+    try second.write("new and longer")
+    try second.flush()
+    guard case .file(let file) = source else { Issue.record("no plain file"); return }
+    #expect(Array(file.bytes) == Array("old".utf8))
+    #expect(try FileFacts(path: path).size == 3)
+    second.close()
+    #expect(Array(file.bytes) == Array("old".utf8))
+    #expect(try FileFacts(path: path).size == 14)
+    #expect(FileNames.matching(folder + "/*").count == 1)
+    #expect(FileFacts.areSameFile(path, folder + "/../" + folder.split(separator: "/").last! + "/a.log"))
+    #expect(!FileFacts.areSameFile(path, folder + "/none"))
+  }
+}

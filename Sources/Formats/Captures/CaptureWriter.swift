@@ -20,7 +20,7 @@ public protocol CaptureWriter {
 public struct Losses: Sendable, Equatable {
   /// A property of a record that a format may lack.
   public enum Property: String, CaseIterable, Sendable {
-    case time, timeDigits = "time digits", bus, direction, fdFlags = "FD flags", fdFrame = "FD frame"
+    case time, timeDigits = "time digits", bus, busName = "bus name", direction, fdFlags = "FD flags", fdFrame = "FD frame"
     case rawDLC = "raw DLC", remoteLength = "remote length", remoteFrame = "remote frame"
     case errorDetail = "error detail", errorFrame = "error frame", sideRecord = "chain or PDU record"
   }

@@ -124,7 +124,8 @@ public enum LinkType: Sendable, Equatable {
   /// The common case in one go: a plain classic frame of link type 227. `false` for every other.
   @inlinable @inline(__always)
   static func plain(_ packet: UnsafeRawPointer, captured: Int, into frame: inout CANFrame) -> Bool {
-    guard captured >= 8 else { return false }
+    // Longer ones are rare, and one flipped bit of a length must not swallow the next packet: the slow way compares both lengths.
+    guard captured >= 8, captured <= 16 else { return false }
     let header = UInt64(littleEndian: packet.loadUnaligned(as: UInt64.self))
     let id = UInt32(truncatingIfNeeded: header).byteSwapped
     // Length at most 8, no FD flags, nothing reserved, no raw DLC; no error, no remote frame.

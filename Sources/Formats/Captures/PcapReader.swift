@@ -6,8 +6,9 @@ public struct PcapReader: Sendable {
   @usableFromInline var header: Header?
   @usableFromInline var packetNumber: UInt64 = 0
   @usableFromInline var byteOffset: UInt64 = 0
-  /// Bytes still to be passed over: packets too large to be CAN, or everything after damage.
-  @usableFromInline var toSkip: UInt64 = 0
+  /// The second of the last good packet: what the search after damage goes by.
+  @usableFromInline var lastSecond: UInt32 = 0
+  private var isLost = false
   /// The plain frames' record, kept over calls.
   @usableFromInline var bus = BusID(0)
   public private(set) var foreignPackets: UInt64 = 0
@@ -41,7 +42,7 @@ public struct PcapReader: Sendable {
       record.bus = bus
       record.precision = header.isNanoseconds ? .nanoseconds : .microseconds
       let scale: Int64 = header.isNanoseconds ? 1 : 1000
-      if header.isPlain, toSkip == 0 {
+      if header.isPlain {
         while end &- place >= 16 {
           let packet = start + place
           let captured = Int(UInt32(littleEndian: packet.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
@@ -50,7 +51,7 @@ public struct PcapReader: Sendable {
             // Whatever it is, the slow way looks at this one packet and the loop goes on behind it.
             let taken = readPacket(
               UnsafeRawBufferPointer(start: packet, count: end &- place), header, at: place, isEnd: isEnd, &sink)
-            if taken == 0 || toSkip > 0 {
+            if taken == 0 {
               byteOffset &+= UInt64(place &+ taken)
               return place &+ taken
             }
@@ -61,6 +62,7 @@ public struct PcapReader: Sendable {
           let fraction = Int64(UInt32(littleEndian: packet.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
           record.time.nanoseconds = seconds &* 1_000_000_000 &+ fraction &* scale
           packetNumber &+= 1
+          lastSecond = UInt32(truncatingIfNeeded: seconds)
           place &+= 16 &+ captured
           sink.receive(record)
         }
@@ -98,7 +100,6 @@ public struct PcapReader: Sendable {
     let type = LinkType(network)
     header = Header(isSwapped: isSwapped, isNanoseconds: isNanoseconds, type: type, isPlain: type == .socketCAN && !isSwapped)
     bus = buses.id(of: type == .chain ? "chain1" : type == .pdu ? "pdu" : "can0", announcingTo: &sink)
-    byteOffset = 24
     return 24
   }
 
@@ -108,12 +109,6 @@ public struct PcapReader: Sendable {
   ) -> Int {
     var place = start
     while place < bytes.count {
-      if toSkip > 0 {
-        let step = Int(min(toSkip, UInt64(bytes.count - place)))
-        toSkip -= UInt64(step)
-        place += step
-        continue
-      }
       let rest = UnsafeRawBufferPointer(rebasing: bytes[place...])
       let taken = readPacket(rest, header, at: place, isEnd: isEnd, &sink)
       if taken == 0 { break }
@@ -130,16 +125,19 @@ public struct PcapReader: Sendable {
     guard bytes.count >= 16 else { return cut(bytes, position, "a packet header of 16 bytes", isEnd, &sink) }
     let captured = word(bytes, 8, header.isSwapped)
     let original = word(bytes, 12, header.isSwapped)
-    guard captured <= PcapReader.largestPacket else {
-      // A length that cannot be: what follows has lost its place.
-      sink.report(
-        CaptureProblem(
-          .damaged, at: position, found: "a packet of \(captured) bytes (\(original) on the bus)",
-          expected: "at most \(PcapReader.largestPacket); the rest of the file has lost its place"))
-      toSkip = .max
-      return 16
+    if isLost, !isPlausible(bytes, header, 0) { return lost(bytes, header, position, "", isEnd, &sink) }
+    isLost = false
+    if captured > PcapReader.largestPacket || captured > original && original > 0 {
+      return lost(bytes, header, position, "a packet of \(captured) bytes (\(original) on the bus)", isEnd, &sink)
     }
-    guard bytes.count >= 16 + Int(captured) else { return cut(bytes, position, "a packet of \(captured) bytes", isEnd, &sink) }
+    guard bytes.count >= 16 + Int(captured) else {
+      if isEnd, let next = nextPacket(bytes, header, from: 1, isWhole: true) {
+        report(position, "a packet of \(captured) bytes where the file has \(bytes.count - 16)", &sink)
+        packetNumber &+= 1
+        return next
+      }
+      return cut(bytes, position, "a packet of \(captured) bytes", isEnd, &sink)
+    }
     packetNumber &+= 1
     let seconds = Int64(word(bytes, 0, header.isSwapped))
     let fraction = Int64(word(bytes, 4, header.isSwapped))
@@ -155,10 +153,81 @@ public struct PcapReader: Sendable {
     case .foreign(let what):
       foreignPackets &+= 1
       sink.report(CaptureProblem(.foreign, at: position, found: what, expected: "a classic or FD frame"))
-    case .damaged(let found, let expected): sink.report(CaptureProblem(.damaged, at: position, found: found, expected: expected))
+    case .damaged(let found, let expected):
+      sink.report(CaptureProblem(.damaged, at: position, found: found, expected: expected))
+      // Where nothing that can be a packet follows, it was this one's length that is wrong.
+      let end = 16 + Int(captured)
+      if end + 16 <= bytes.count, !canFollow(bytes, header, end),
+        let next = nextPacket(bytes, header, from: 1, isWhole: isEnd)
+      {
+        return next
+      }
     }
+    lastSecond = word(bytes, 0, header.isSwapped)
     return 16 + Int(captured)
   }
+
+  // MARK: Damage
+
+  /// Goes on at the next place that can be a packet; one report for all that lies between.
+  private mutating func lost<Sink: RecordSink>(
+    _ bytes: UnsafeRawBufferPointer, _ header: Header, _ position: CaptureProblem.Position, _ found: String, _ isEnd: Bool,
+    _ sink: inout Sink
+  ) -> Int {
+    if !isLost { report(position, found, &sink) }
+    isLost = true
+    if let place = nextPacket(bytes, header, from: 1, isWhole: isEnd) {
+      packetNumber &+= 1
+      isLost = false
+      return place
+    }
+    return isEnd ? bytes.count : max(1, bytes.count - 31)
+  }
+
+  private func report<Sink: RecordSink>(_ position: CaptureProblem.Position, _ found: String, _ sink: inout Sink) {
+    sink.report(
+      CaptureProblem(
+        .damaged, at: position, found: found,
+        expected: "at most \(PcapReader.largestPacket) and no more than on the bus; going on at the next packet"))
+  }
+
+  /// The next place that can be a packet's header; with `isWhole` the packet must be in reach as well.
+  private func nextPacket(_ bytes: UnsafeRawBufferPointer, _ header: Header, from start: Int, isWhole: Bool) -> Int? {
+    var place = start
+    while place + 16 <= bytes.count {
+      if isPlausible(bytes, header, place) {
+        let end = place + 16 + Int(word(bytes, place + 8, header.isSwapped))
+        // Four lucky numbers are common in payloads: what follows must be able to be a packet, too.
+        if end == bytes.count || !isWhole && end + 16 > bytes.count { return place }
+        if end + 16 <= bytes.count, isPlausible(bytes, header, end),
+          isNear(word(bytes, place, header.isSwapped), word(bytes, end, header.isSwapped))
+        {
+          return place
+        }
+      }
+      place += 1
+    }
+    return nil
+  }
+
+  /// Whether a packet's header can stand here: a fraction below a second, a time near the last one, and lengths that agree.
+  private func canFollow(_ bytes: UnsafeRawBufferPointer, _ header: Header, _ place: Int) -> Bool {
+    guard place + 16 <= bytes.count else { return false }
+    let original = word(bytes, place + 12, header.isSwapped)
+    guard word(bytes, place + 8, header.isSwapped) <= original, original <= PcapReader.largestPacket else { return false }
+    guard word(bytes, place + 4, header.isSwapped) < (header.isNanoseconds ? 1_000_000_000 : 1_000_000) else { return false }
+    return lastSecond == 0 || isNear(lastSecond, word(bytes, place, header.isSwapped))
+  }
+
+  /// The same where nothing else speaks for this place: both lengths alike and of a size that CAN has, with a header around it.
+  private func isPlausible(_ bytes: UnsafeRawBufferPointer, _ header: Header, _ place: Int) -> Bool {
+    guard canFollow(bytes, header, place) else { return false }
+    let captured = word(bytes, place + 8, header.isSwapped)
+    return captured == word(bytes, place + 12, header.isSwapped) && (8...96).contains(captured)
+  }
+
+  /// Whether two times in seconds are within 25 hours.
+  private func isNear(_ one: UInt32, _ other: UInt32) -> Bool { (Int64(one) - Int64(other)).magnitude <= 90_000 }
 
   private func cut<Sink: RecordSink>(
     _ bytes: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, _ expected: String, _ isEnd: Bool, _ sink: inout Sink

@@ -96,6 +96,10 @@ public struct PcapngReader: Sendable {
     guard total >= 12, total % 4 == 0, total <= 0x1000_0000, hasSection || raw(bytes, 0) == 0x0A0D_0D0A else {
       return lost(bytes, position, found: "a block of type 0x\(String(type, radix: 16)) and \(total) bytes", isEnd, &sink)
     }
+    // No interface or packet is described by so many bytes: the length is damaged, and what it would skip is good.
+    if total > PcapngReader.largestBlock, [1, 2, 3, 6, 0x0A0D_0D0A].contains(type) {
+      return lost(bytes, position, found: "a block of type \(type) and \(total) bytes", isEnd, &sink)
+    }
     guard total <= PcapngReader.largestBlock else {
       blockNumber &+= 1
       ignoredBlocks &+= 1
@@ -105,7 +109,15 @@ public struct PcapngReader: Sendable {
       toSkip = UInt64(total)
       return skipNow(bytes)
     }
-    guard bytes.count >= Int(total) else { return cut(bytes, position, "a block of \(total) bytes", isEnd, &sink) }
+    guard bytes.count >= Int(total) else {
+      // A block that ends behind the file, with whole blocks inside it, has a damaged length.
+      if isEnd, let next = nextBlock(bytes, from: 4, isWhole: true) {
+        report(position, "a block of \(total) bytes where the file has \(bytes.count)", &sink)
+        isLost = true
+        return next
+      }
+      return cut(bytes, position, "a block of \(total) bytes", isEnd, &sink)
+    }
     guard word(bytes, Int(total) - 4) == total else {
       return lost(
         bytes, position, found: "length \(total) in front, \(word(bytes, Int(total) - 4)) at the end of a block", isEnd, &sink)
@@ -280,17 +292,25 @@ public struct PcapngReader: Sendable {
   private mutating func lost<Sink: RecordSink>(
     _ bytes: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, found: String, _ isEnd: Bool, _ sink: inout Sink
   ) -> Int {
-    if !isLost {
-      sink.report(
-        CaptureProblem(.damaged, at: position, found: found, expected: "a block whose lengths agree; going on at the next one"))
-    }
+    if !isLost { report(position, found, &sink) }
     isLost = true
-    var place = 4
+    if let place = nextBlock(bytes, from: 4, isWhole: false) { return place }
+    return isEnd ? bytes.count : max(4, (bytes.count - 12) & ~3)
+  }
+
+  private func report<Sink: RecordSink>(_ position: CaptureProblem.Position, _ found: String, _ sink: inout Sink) {
+    sink.report(
+      CaptureProblem(.damaged, at: position, found: found, expected: "a block whose lengths agree; going on at the next one"))
+  }
+
+  /// The next place that can be the start of a block; with `isWhole` its end must be in reach as well.
+  private func nextBlock(_ bytes: UnsafeRawBufferPointer, from start: Int, isWhole: Bool) -> Int? {
+    var place = start
     while place + 12 <= bytes.count {
-      if isPlausible(bytes, place) { return place }
+      if isPlausible(bytes, place), !isWhole || place + Int(word(bytes, place + 4)) <= bytes.count { return place }
       place += 4
     }
-    return isEnd ? bytes.count : max(4, min(place, bytes.count) & ~3)
+    return nil
   }
 
   private func isPlausible(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> Bool {

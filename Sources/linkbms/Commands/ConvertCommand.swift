@@ -72,6 +72,9 @@ struct ConvertCommand: ToolCommand {
   }
 
   private func convert(_ writer: some CaptureWriter, _ format: CaptureFormat, in world: inout some World) throws -> ExitStatus {
+    if input != "-", output != "-", FileFacts.areSameFile(input, output) {
+      throw WorldError(message: "\(output): is the capture itself, which would be lost: give another name for the output")
+    }
     var capture = try CaptureInput(path: input, format: from)
     if explain { world.explain(capture) }
     let buffer = makeOutput()

@@ -55,10 +55,14 @@ import Testing
     let records = Self.records(500, seed: 8, nanoseconds: true) {
       !$0.flags.contains(.error) && !($0.flags.contains(.remote) && $0.rawDLC > 0)
     }
-    let result = written(records, buses: Self.buses, ASCWriter())
+    let result = written(records, buses: ["can1", "can2", "can3"], ASCWriter())
     let back = RecordCollector.read(result.bytes, as: .asc)
     #expect(back.problems.isEmpty && result.losses.isEmpty, "\(back.problems.prefix(2)) \(result.losses)")
-    #expect(back.lines.sorted() == Self.lines(records).sorted())
+    #expect(back.lines.sorted() == records.map { RecordCollector.text($0, ["can1", "can2", "can3"]) }.sorted())
+    // Channels begin at 1: can0 becomes another name, which is said, and shares its channel with nobody.
+    let renamed = written(records, buses: Self.buses, ASCWriter())
+    #expect(renamed.losses.counts[.busName] ?? 0 > 0)
+    #expect(Set(RecordCollector.read(renamed.bytes, as: .asc).records.map(\.bus)).count == 3)
     let errors = written(
       Self.records(20, seed: 9, nanoseconds: false) { $0.flags.contains(.error) }, buses: Self.buses, ASCWriter())
     #expect(errors.losses.counts[.errorDetail] == 20)

@@ -3,13 +3,13 @@ public import Bus
 /// Writes Vector ASC: hexadecimal, absolute times from the first record's date, classic and FD.
 public struct ASCWriter: CaptureWriter {
   public private(set) var losses = Losses()
-  private var names: [String] = []
+  private var channels = ChannelTable(first: 1)
   private var origin: Int64?
 
   public init() {}
 
   public mutating func begin(into output: inout ByteBuffer) {}
-  public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { names.append(name) }
+  public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { channels.add(name) }
 
   public mutating func finish(into output: inout ByteBuffer) {
     if origin == nil { header(0, &output) }
@@ -27,7 +27,8 @@ public struct ASCWriter: CaptureWriter {
     losses.note(record, without: [.errorDetail])
     if frame.rawDLC > 0, frame.flags.contains(.remote) { losses.note(.rawDLC) }
     if record.direction == .unknown { losses.note(.direction) }
-    let channel = channelNumber(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : "", record.bus, first: 1)
+    let channel = channels.number(record.bus)
+    if channels.foreignName(record.bus) != nil { losses.note(.busName) }
     output.append(seconds: time &- start, wholeDigits: 1, fractionDigits: record.precision.writtenDigits)
     output.append(0x20)
     if frame.flags.contains(.fd) {

@@ -67,9 +67,38 @@ extension Losses {
   }
 }
 
-/// The number in a bus name (`can2` → 2), for formats that have channels; the bus's place, from `first`, where there is none.
-func channelNumber(_ name: String, _ bus: BusID, first: Int) -> Int {
-  Int(name.reversed().prefix { $0.isASCII && $0.isNumber }.reversed().map(String.init).joined()) ?? Int(bus.index) + first
+/// The channel numbers that a format without bus names gives to buses: the number in the name where it is free (`can2` → 2), else the
+/// lowest that is. No two buses share one.
+struct ChannelTable: Sendable {
+  private var names: [String] = []
+  private var numbers: [Int] = []
+  /// The lowest channel of the format.
+  let first: Int
+
+  init(first: Int) { self.first = first }
+
+  mutating func add(_ name: String) {
+    let digits = String(String(name.reversed().prefix { $0.isASCII && $0.isNumber }).reversed())
+    names.append(name)
+    if let preferred = Int(digits), (first...255).contains(preferred), !numbers.contains(preferred) {
+      numbers.append(preferred)
+    } else {
+      numbers.append((first...).first { !numbers.contains($0) } ?? first)
+    }
+  }
+
+  /// A bus's channel.
+  func number(_ bus: BusID) -> Int {
+    let index = Int(bus.index)
+    return index < numbers.count ? numbers[index] : first + index
+  }
+
+  /// The bus's name where reading `canN` back would give another.
+  func foreignName(_ bus: BusID) -> String? {
+    let index = Int(bus.index)
+    guard index < names.count, names[index] != "can\(numbers[index])" else { return nil }
+    return names[index]
+  }
 }
 
 extension TimePrecision {

@@ -3,14 +3,14 @@ public import Bus
 /// Writes SavvyCAN's CSV. It has no FD flags, remote or error frames: those are left out and counted.
 public struct SavvyCANWriter: CaptureWriter {
   public private(set) var losses = Losses()
-  private var names: [String] = []
+  private var channels = ChannelTable(first: 0)
 
   public init() {}
 
   public mutating func begin(into output: inout ByteBuffer) {
     output.append("Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n")
   }
-  public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { names.append(name) }
+  public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { channels.add(name) }
   public mutating func finish(into output: inout ByteBuffer) {}
 
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
@@ -20,7 +20,9 @@ public struct SavvyCANWriter: CaptureWriter {
     losses.note(record, without: [.fdFlags, .rawDLC, .timeDigits])
     if frame.flags.contains(.fd), frame.length <= 8 { losses.note(.fdFrame) }
     let time = record.precision == .none ? 0 : max(0, record.time.nanoseconds) / 1000
-    let channel = channelNumber(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : "", record.bus, first: 0)
+    let channel = channels.number(record.bus)
+    if channels.foreignName(record.bus) != nil { losses.note(.busName) }
+    if record.precision != .none, record.time.nanoseconds < 0 { losses.note(.time) }
     let direction = record.direction == .transmitted ? "Tx" : record.direction == .received ? "Rx" : ""
     output.append(string: "\(time),")
     output.append(hex: UInt64(frame.id.number), digits: 8)

@@ -4,6 +4,7 @@ public import Bus
 public struct CandumpWriter: CaptureWriter {
   public private(set) var losses = Losses()
   private var names: [String] = []
+  private var renamed: [Bool] = []
   private let writesDirection: Bool
 
   /// - Parameter direction: writes ` R`/` T` where it is known. tshark rejects logs that have it.
@@ -13,12 +14,15 @@ public struct CandumpWriter: CaptureWriter {
   public mutating func finish(into output: inout ByteBuffer) {}
 
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) {
-    // Blanks would make two words of a name.
-    names.append(String(name.map { $0 == " " || $0 == "\t" ? "_" : $0 }))
+    // Blanks would make two words of a name, line ends two records of one.
+    let word = String(name.map { $0.isWhitespace || ($0.asciiValue ?? 0x21) < 0x21 ? "_" : $0 })
+    renamed.append(word != name)
+    names.append(word.isEmpty ? "can\(bus.index)" : word)
   }
 
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     losses.note(record, without: writesDirection ? [] : [.direction])
+    if Int(record.bus.index) < renamed.count, renamed[Int(record.bus.index)] { losses.note(.busName) }
     begin(record.time, record.precision, record.bus, &output)
     let frame = record.frame
     output.append(id: frame)

@@ -62,6 +62,8 @@ public struct PcapWriter: CaptureWriter {
     losses.note(record, without: isFine ? [.direction, .bus] : [.direction, .bus, .timeDigits])
     let own = record.time.nanoseconds
     let time = record.precision == .none ? 0 : max(0, own)
+    // 32 bits of seconds since 1970: nothing before it, nothing after 2106.
+    if own < 0 || own / 1_000_000_000 > Int64(UInt32.max) { losses.note(.time) }
     output.append(word: UInt32(clamping: time / 1_000_000_000))
     output.append(word: UInt32(clamping: time % 1_000_000_000 / (isFine ? 1 : 1000)))
     let length = UInt32(SocketCANPacket.length(record.frame))

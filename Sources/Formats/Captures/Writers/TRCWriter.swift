@@ -3,14 +3,14 @@ public import Bus
 /// Writes PEAK TRC 2.1 with columns N, O, T, B, I, d, R, L, D.
 public struct TRCWriter: CaptureWriter {
   public private(set) var losses = Losses()
-  private var names: [String] = []
+  private var channels = ChannelTable(first: 1)
   private var origin: Int64?
   private var number: UInt64 = 0
 
   public init() {}
 
   public mutating func begin(into output: inout ByteBuffer) {}
-  public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { names.append(name) }
+  public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { channels.add(name) }
   public mutating func finish(into output: inout ByteBuffer) { if origin == nil { header(0, &output) } }
 
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
@@ -25,9 +25,10 @@ public struct TRCWriter: CaptureWriter {
     let frame = record.frame
     if frame.flags.contains(.error), frame.rawDLC > 0 { losses.note(.rawDLC) }
     number &+= 1
-    let channel = channelNumber(Int(record.bus.index) < names.count ? names[Int(record.bus.index)] : "", record.bus, first: 1)
+    let channel = channels.number(record.bus)
+    if channels.foreignName(record.bus) != nil { losses.note(.busName) }
     let offset = ByteText.decimal((time &- start) / 1000, decimals: 3)
-    var line = "\(String(number).leftPadded(7)) \(offset.leftPadded(13)) \(type(frame)) \(max(1, channel)) "
+    var line = "\(String(number).leftPadded(7)) \(offset.leftPadded(13)) \(type(frame)) \(channel) "
     if frame.flags.contains(.error) {
       // The type of error and its place are unknown: 1 bit error, position 0, counters 0.
       line += "       - \(record.direction == .transmitted ? "Tx" : "Rx") -  5    01 00 00 00 00\n"
