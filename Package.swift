@@ -21,6 +21,7 @@ let package = Package(
     // Board-safe storey: no Foundation, no allocation per frame, compiles as Embedded Swift.
     .target(name: "Bus", swiftSettings: strict),
     .target(name: "Protocols", dependencies: ["Bus"], swiftSettings: strict),
+    .target(name: "Controller", swiftSettings: strict),
 
     // Deterministic storey: no device, socket or clock.
     .target(
@@ -53,6 +54,7 @@ let package = Package(
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(name: "ControllerTests", dependencies: ["Controller"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Protocols", "Bus"], swiftSettings: strict),
     .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "Formats", "Protocols", "Bus"], swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Bus"], swiftSettings: strict),
