@@ -26,16 +26,17 @@ let package = Package(
     // Deterministic storey: no device, socket or clock.
     .target(
       name: "Formats",
-      dependencies: ["Bus", "Protocols", "CZlib", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Bus", "Protocols", "Controller", "CZlib", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
-    .target(name: "Analysis", dependencies: ["Bus", "Protocols", "Formats"], swiftSettings: strict),
+    .target(name: "Analysis", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
+    .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
 
     // World.
     .target(name: "HostIO", dependencies: ["Bus", "CReadline", "CSignals"], swiftSettings: strict),
     .executableTarget(
       name: "linkbms",
       dependencies: [
-        "Bus", "Protocols", "Formats", "Analysis", "HostIO",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -55,12 +56,15 @@ let package = Package(
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),
     .testTarget(name: "ControllerTests", dependencies: ["Controller"], swiftSettings: strict),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Protocols", "Bus"], swiftSettings: strict),
-    .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "Formats", "Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(
+      name: "AnalysisTests", dependencies: ["Analysis", "Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Formats", "Controller"], swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
-      dependencies: ["linkbms", "Analysis", "Formats", "Protocols", "Bus", "HostIO"], exclude: ["PseudoTerminal"],
+      dependencies: ["linkbms", "Analysis", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],
+      exclude: ["PseudoTerminal"],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]

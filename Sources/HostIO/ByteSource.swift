@@ -87,3 +87,6 @@ public func monotonicMilliseconds() -> Int64 {
   clock_gettime(CLOCK_MONOTONIC, &now)
   return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
 }
+
+/// Waits; a signal ends it early.
+public func pause(milliseconds: Int32) { poll(nil, 0, max(0, milliseconds)) }

@@ -25,7 +25,10 @@ struct LinkBMS: ParsableCommand {
 enum CommandRegistry {
   /// Commands that work from the command line and at the prompt.
   static var tools: [any ParsableCommand.Type] {
-    [DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self, VersionCommand.self]
+    [
+      DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
+      SimulateCommand.self, ReplayCommand.self, ConfigCommand.self, VersionCommand.self,
+    ]
   }
 
   /// Commands without a meaning inside the prompt.

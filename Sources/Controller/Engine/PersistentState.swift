@@ -20,6 +20,9 @@ public struct PersistentState: Sendable, Equatable {
 }
 
 extension Engine {
+  /// Whether precharge failed three times, so that only a reset helps.
+  public var isPrechargeLatched: Bool { sequence.isLatched }
+
   /// What has to be stored at least each minute and at a stop. Allocates: not for every step.
   public var persistentState: PersistentState {
     var state = PersistentState()

@@ -1,14 +1,14 @@
 internal import Yams
 
 /// A YAML node that can be asked for what the schema wants; what is not there or of another kind becomes a problem with its line.
-struct YAMLNode {
+package struct YAMLNode {
   let node: Node
-  let path: String
+  package let path: String
 
-  var line: Int { node.mark?.line ?? 0 }
+  package var line: Int { node.mark?.line ?? 0 }
 
   /// Parses a text; a problem instead of a node if it is no YAML.
-  static func parse(_ text: String, path: String, problems: inout [DefinitionProblem]) -> YAMLNode? {
+  package static func parse(_ text: String, path: String, problems: inout [DefinitionProblem]) -> YAMLNode? {
     do {
       // The core schema without timestamps and the like: words stay words.
       guard let node = try Yams.compose(yaml: text) else {
@@ -34,14 +34,14 @@ struct YAMLNode {
     }
   }
 
-  func problem(_ rule: DefinitionProblem.Rule, _ text: String) -> DefinitionProblem {
+  package func problem(_ rule: DefinitionProblem.Rule, _ text: String) -> DefinitionProblem {
     DefinitionProblem(rule, path, line: line, text)
   }
 
   private func child(_ node: Node) -> YAMLNode { YAMLNode(node: node, path: path) }
 
   /// A short form of what stands here, for messages.
-  var found: String {
+  package var found: String {
     switch node {
     case .scalar(let scalar): "\"\(scalar.string.prefix(40))\""
     case .mapping: "a mapping"
@@ -51,13 +51,13 @@ struct YAMLNode {
   }
 
   /// Whether a mapping stands here.
-  var isMapping: Bool { node.mapping != nil }
+  package var isMapping: Bool { node.mapping != nil }
 
   /// Whether a text in quotes stands here.
-  var isQuoted: Bool { node.scalar.map { $0.style == .doubleQuoted || $0.style == .singleQuoted } ?? false }
+  package var isQuoted: Bool { node.scalar.map { $0.style == .doubleQuoted || $0.style == .singleQuoted } ?? false }
 
   /// The pairs of a mapping, in order.
-  func pairs(_ what: String, _ problems: inout [DefinitionProblem]) -> [(key: String, value: YAMLNode)] {
+  package func pairs(_ what: String, _ problems: inout [DefinitionProblem]) -> [(key: String, value: YAMLNode)] {
     guard let mapping = node.mapping else {
       problems.append(problem(.value, "\(what): found \(found), expected a mapping"))
       return []
@@ -66,7 +66,7 @@ struct YAMLNode {
   }
 
   /// The items of a list.
-  func items(_ what: String, _ problems: inout [DefinitionProblem]) -> [YAMLNode] {
+  package func items(_ what: String, _ problems: inout [DefinitionProblem]) -> [YAMLNode] {
     guard let sequence = node.sequence else {
       problems.append(problem(.value, "\(what): found \(found), expected a list"))
       return []
@@ -75,7 +75,7 @@ struct YAMLNode {
   }
 
   /// A text.
-  func text(_ what: String, _ problems: inout [DefinitionProblem]) -> String {
+  package func text(_ what: String, _ problems: inout [DefinitionProblem]) -> String {
     guard let scalar = node.scalar else {
       problems.append(problem(.value, "\(what): found \(found), expected a text"))
       return ""
@@ -84,14 +84,16 @@ struct YAMLNode {
   }
 
   /// A list of texts.
-  func texts(_ what: String, _ problems: inout [DefinitionProblem]) -> [String] {
+  package func texts(_ what: String, _ problems: inout [DefinitionProblem]) -> [String] {
     var result: [String] = []
     for item in items(what, &problems) { result.append(item.text(what, &problems)) }
     return result
   }
 
   /// A whole number in decimal or as 0x….
-  func integer(_ what: String, in range: ClosedRange<Int> = Int.min...Int.max, _ problems: inout [DefinitionProblem]) -> Int? {
+  package func integer(_ what: String, in range: ClosedRange<Int> = Int.min...Int.max, _ problems: inout [DefinitionProblem])
+    -> Int?
+  {
     let text = node.scalar?.string ?? ""
     let value = text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
     guard let value, range.contains(value) else {
@@ -103,7 +105,7 @@ struct YAMLNode {
   }
 
   /// A decimal number.
-  func number(_ what: String, _ problems: inout [DefinitionProblem]) -> DBCNumber? {
+  package func number(_ what: String, _ problems: inout [DefinitionProblem]) -> DBCNumber? {
     guard let text = node.scalar?.string, let value = DBCNumber(text) else {
       problems.append(problem(.value, "\(what): found \(found), expected a number"))
       return nil
@@ -112,7 +114,9 @@ struct YAMLNode {
   }
 
   /// One of a few words.
-  func word<Word: RawRepresentable & CaseIterable>(_ what: String, as type: Word.Type, _ problems: inout [DefinitionProblem])
+  package func word<Word: RawRepresentable & CaseIterable>(
+    _ what: String, as type: Word.Type, _ problems: inout [DefinitionProblem]
+  )
     -> Word?
   where Word.RawValue == String {
     if let text = node.scalar?.string, let word = Word(rawValue: text) { return word }

@@ -1,0 +1,316 @@
+public import Controller
+private import Glibc
+
+/// Engine, chains, PDU, cells and inverter in one virtual time. Everything comes from a scenario and its seed.
+public struct Simulator: Sendable {
+  /// What is simulated.
+  public let scenario: Scenario
+  /// The controller.
+  public private(set) var engine: Engine
+  /// What it was given last.
+  public private(set) var readings = Readings()
+  /// The cells.
+  public private(set) var pack: CellPack
+  /// The switches.
+  public private(set) var pdu = VirtualPDU()
+  /// Seconds since the start.
+  public private(set) var now = 0.0
+  /// A through the battery, positive while charging.
+  public private(set) var current = 0.0
+  /// The command of the last step.
+  public private(set) var command = Command.none
+  /// Times the controller has started, and with what state the last time.
+  public private(set) var starts = 1
+  /// What the controller had stored at its last start.
+  public private(set) var startState: PersistentState?
+  /// Checks every step.
+  public private(set) var auditor: Auditor
+
+  private var random: SplitMix64
+  private var clock_ns: Int64
+  private var nextScan = 0.2
+  private var isActive: [Bool]
+  private var stored: PersistentState?
+  private var storedAt = 0.0
+  private var openTemperature: Int16
+  private var soundAt = 0.0
+  private var isWrongBattery: Bool {
+    ChainNumber.allCases.contains { scenario.installed($0) != scenario.configuration.slaves($0) }
+  }
+
+  /// The start's time in what is passed to the engine: 2026-01-01 00:00 UTC, so that recordings carry a date.
+  public static let epoch_ns: Int64 = 1_767_225_600_000_000_000
+
+  /// A system as the scenario describes it, at its start.
+  public init(_ scenario: Scenario) {
+    self.scenario = scenario
+    random = SplitMix64(seed: scenario.seed)
+    engine = Engine(configuration: scenario.configuration)
+    startState = scenario.state
+    if let state = scenario.state { engine.restore(state) }
+    pack = CellPack(scenario.pack, random: &random)
+    pdu.currentOffset = scenario.currentOffset
+    clock_ns = Simulator.epoch_ns
+    isActive = scenario.faults.map { _ in false }
+    auditor = Auditor(scenario.configuration)
+    openTemperature = Simulator.openTemperature(scenario.configuration)
+    readings.supply_mV = Int32(clamping: Int64((scenario.supply * 1000).rounded()))
+  }
+
+  /// What an open sensor computes to, 0.1 °C: one code below the end of 15 bits, pull-up 10 kΩ (linkslave-chain.md §9.3).
+  static func openTemperature(_ configuration: Configuration) -> Int16 {
+    let resistance = 10_000.0 * 32_767
+    let beta = Double(configuration[.ntcBeta])
+    let kelvin = 1 / (1 / 298.15 + log(resistance / Double(max(1, configuration[.ntcResistance]))) / beta)
+    return Int16(max(-2731, min(32_767, ((kelvin - 273.15) * 10).rounded())))
+  }
+
+  /// The time passed to the engine, ns.
+  public var time_ns: Int64 { clock_ns }
+
+  /// Whether the system stands still enough for steps of a second.
+  private var isQuiet: Bool {
+    let outputs = engine.outputs
+    switch outputs.status {
+    case .running, .warning:
+      return outputs.contactors == [.negative, .positive] && !(outputs.isChargingForbidden && outputs.isDischargingForbidden)
+    case .checking: return false
+    default: return outputs.contactors.isEmpty
+    }
+  }
+
+  /// One step: a second where nothing moves, a tenth where it does. Returns its length in seconds.
+  @discardableResult
+  public mutating func step() -> Double {
+    let seconds = isQuiet ? 1.0 : 0.1
+    let length = min(seconds, max(0.001, nextFaultTime - now))
+    now += length
+    clock_ns += Int64((length * 1e9).rounded())
+    readings.arrived = []
+    command = .none
+    applyFaults()
+    flow(length)
+    measure()
+    if case .none = command {} else { auditor.commanded(command) }
+    engine.step(now_ns: clock_ns, readings, command)
+    if now - storedAt >= 60 {
+      stored = engine.persistentState
+      storedAt = now
+    }
+    // Two minutes after the last fault: its traces are gone by then.
+    if isActive.contains(true) || isWrongBattery { soundAt = now + 120 }
+    auditor.isSound = now >= soundAt
+    auditor.check(engine, readings, now: now, seconds: length)
+    return length
+  }
+
+  private var nextFaultTime: Double {
+    var next = Double.infinity
+    for fault in scenario.faults {
+      if fault.at > now { next = min(next, fault.at) }
+      if let until = fault.until, until > now { next = min(next, until) }
+    }
+    return next
+  }
+
+  // MARK: What flows
+
+  private mutating func flow(_ seconds: Double) {
+    let outputs = engine.outputs
+    let input = scenario.pinned?.input ?? pack.total
+    pdu.step(outputs.contactors, input: input, now: now, seconds: seconds)
+    let wanted = scenario.load.current(at: now)
+    current = 0
+    if pdu.isConnected {
+      let allowed = min(Double(outputs.chargeLimit_mA) / 1000, max(-Double(outputs.dischargeLimit_mA) / 1000, wanted))
+      current = allowed
+      for (index, fault) in scenario.faults.enumerated() where isActive[index] {
+        if case .inverterIgnoresLimits(let amperes) = fault.kind { current = amperes }
+      }
+    }
+    if scenario.pinned == nil {
+      pack.step(current: current, seconds: seconds, balancing: balancingMasks())
+    }
+  }
+
+  /// The engine's masks in the pack's order of modules.
+  private func balancingMasks() -> [UInt16] {
+    guard engine.outputs.digital.contains(.balancing) else { return [] }
+    let masks = engine.outputs.balancing
+    return modulePlaces.map { masks[$0] }
+  }
+
+  /// The module slot (0…29) of each module of the pack.
+  private var modulePlaces: [Int] {
+    ChainNumber.allCases.flatMap { chain in (0..<scenario.installed(chain)).map { chain.index * 15 + $0 } }
+  }
+
+  // MARK: What is measured
+
+  private mutating func measure() {
+    let isPDUSilent = isOn { $0 == .pduSilent }
+    if !isPDUSilent {
+      pdu.read(current: current, input: scenario.pinned?.input ?? pack.total, into: &readings, random: &random)
+    }
+    guard now + 1e-9 >= nextScan else { return }
+    nextScan = max(nextScan + 1, now)
+    var module = 0
+    for chain in ChainNumber.allCases {
+      let count = scenario.installed(chain)
+      if count > 0 { scan(chain, firstModule: module, count) }
+      module += count
+    }
+  }
+
+  private func isOn(_ matches: (Fault.Kind) -> Bool) -> Bool {
+    for (index, fault) in scenario.faults.enumerated() where isActive[index] && matches(fault.kind) { return true }
+    return false
+  }
+
+  /// One scan of a chain, with its faults.
+  private mutating func scan(_ chain: ChainNumber, firstModule: Int, _ count: Int) {
+    var lost: Int?
+    for (index, fault) in scenario.faults.enumerated() where isActive[index] {
+      switch fault.kind {
+      case .slaveDead(chain, let module), .chainCut(chain, let module): lost = min(lost ?? .max, module - 1)
+      case .noise(chain, let percent): if random.unit() * 100 < percent { lost = lost ?? 255 }
+      default: break
+      }
+    }
+    if let lost, lost == 255 || lost < count {
+      readings.arrived.insert(.failure(chain))
+      readings.lostModules[chain.index] = UInt8(clamping: lost)
+      return
+    }
+    readings.arrived.insert(.scan(chain))
+    readings.lostModules[chain.index] = 255
+    readings.moduleCounts[chain.index] = UInt8(clamping: count)
+    var cells = 0
+    for module in 0..<count {
+      let start = pack.moduleStarts[firstModule + module]
+      let own = pack.moduleStarts[firstModule + module + 1] - start
+      fill(chain, module, firstModule + module, start, own)
+      cells += own
+    }
+    readings.cellCounts[chain.index] = UInt16(clamping: cells)
+    disturb(chain)
+  }
+
+  private mutating func fill(_ chain: ChainNumber, _ module: Int, _ place: Int, _ start: Int, _ count: Int) {
+    let slot = chain.index * 15 + module
+    let perModule = scenario.configuration.cellsPerModule(chain)
+    var sum = 0.0
+    for cell in 0..<count {
+      let volts = pack.voltage[start + cell]
+      sum += volts
+      let target = chain.index * Readings.chainCells + module * perModule + cell
+      // A slave's step is 0.15 mV; noise of one of them.
+      if cell < perModule, target < 420 {
+        readings.cells[target] = UInt16(max(0, min(65_535, (volts * 10_000 + random.between(-1, 1)).rounded())))
+      }
+    }
+    readings.stacks[slot] = Int32(max(0, min(1e6, (sum * 1000).rounded())))
+    let enabled = scenario.configuration.sensors[slot]
+    var open: UInt8 = 0
+    for sensor in 0..<5 {
+      if enabled & 1 << UInt8(sensor) != 0 {
+        readings.temperatures[slot * 5 + sensor] = Int16((pack.temperature[place] * 10).rounded())
+      } else {
+        readings.temperatures[slot * 5 + sensor] = openTemperature
+        open |= 1 << UInt8(sensor)
+      }
+    }
+    readings.openSensors[slot] = open
+    readings.shortedSensors[slot] = 0
+    if let pinned = scenario.pinned, place < pinned.modules.count { pin(pinned.modules[place], chain, module, slot, perModule) }
+  }
+
+  private mutating func pin(_ given: Scenario.Pinned.Module, _ chain: ChainNumber, _ module: Int, _ slot: Int, _ perModule: Int) {
+    for (cell, volts) in given.cells.prefix(perModule).enumerated() {
+      let target = chain.index * Readings.chainCells + module * perModule + cell
+      if target < 420 { readings.cells[target] = UInt16(max(0, min(65_535, (volts * 10_000).rounded()))) }
+    }
+    readings.stacks[slot] = Int32(max(0, min(1e6, (given.stack * 1000).rounded())))
+    for (sensor, celsius) in given.temperatures.prefix(5).enumerated() {
+      readings.temperatures[slot * 5 + sensor] = Int16(max(-2731, min(32_767, (celsius * 10).rounded())))
+      // Beyond code 0x7F00 a sensor is open: below −54 °C at beta 3950.
+      if celsius < -54 {
+        readings.openSensors[slot] |= 1 << UInt8(sensor)
+      } else {
+        readings.openSensors[slot] &= ~(1 << UInt8(sensor))
+      }
+    }
+  }
+
+  /// Faults that change what a scan reads.
+  private mutating func disturb(_ chain: ChainNumber) {
+    let perModule = scenario.configuration.cellsPerModule(chain)
+    func slot(_ module: Int, _ cell: Int) -> Int? {
+      guard (1...15).contains(module), (1...perModule).contains(cell) else { return nil }
+      return chain.index * Readings.chainCells + (module - 1) * perModule + cell - 1
+    }
+    for (index, fault) in scenario.faults.enumerated() where isActive[index] {
+      switch fault.kind {
+      case .cellVoltage(chain, let module, let cell, let volts):
+        if let target = slot(module, cell) { readings.cells[target] = UInt16(max(0, min(65_535, volts * 10_000))) }
+      case .brokenSenseWire(chain, let module, let cell):
+        if let target = slot(module, cell) {
+          let other = cell < perModule ? target + 1 : target - 1
+          let both = UInt32(readings.cells[target]) + UInt32(readings.cells[other])
+          readings.cells[target] = 300
+          readings.cells[other] = UInt16(min(50_000, both - 300))
+        }
+      case .sensorOpen(chain, let module, let sensor) where (1...15).contains(module) && (1...5).contains(sensor):
+        readings.openSensors[chain.index * 15 + module - 1] |= 1 << UInt8(sensor - 1)
+        readings.temperatures[(chain.index * 15 + module - 1) * 5 + sensor - 1] = openTemperature
+      case .sensorShorted(chain, let module, let sensor) where (1...15).contains(module) && (1...5).contains(sensor):
+        readings.shortedSensors[chain.index * 15 + module - 1] |= 1 << UInt8(sensor - 1)
+        readings.temperatures[(chain.index * 15 + module - 1) * 5 + sensor - 1] = 1880
+      default: break
+      }
+    }
+  }
+
+  // MARK: Faults
+
+  private mutating func applyFaults() {
+    for (index, fault) in scenario.faults.enumerated() {
+      let isDue = now + 1e-9 >= fault.at && now < fault.until ?? .infinity
+      if isDue != isActive[index] {
+        isActive[index] = isDue
+        change(fault.kind, isDue)
+      }
+      if isDue, case .temperature(let chain, let module, let celsius) = fault.kind {
+        pack.setTemperature(celsius, module: (chain == .bms1 ? 0 : scenario.installed(.bms1)) + module - 1)
+      }
+    }
+  }
+
+  private mutating func change(_ kind: Fault.Kind, _ isOn: Bool) {
+    switch kind {
+    case .contactorWelded(let isPositive): setDefect(isOn ? .welded : .none, isPositive)
+    case .contactorStuckOpen(let isPositive): setDefect(isOn ? .stuckOpen : .none, isPositive)
+    case .outputShorted: pdu.isOutputShorted = isOn
+    case .currentDrift(let amperes): pdu.currentOffset += isOn ? amperes : -amperes
+    case .outputGain(let gain): pdu.outputGain = isOn ? gain : 1
+    case .supplyDip where isOn: restart()
+    case .configurationCorrupted: command = isOn ? .configurationUnreadable : .configure(scenario.configuration)
+    case .clockJump(let seconds) where isOn: clock_ns += Int64(seconds * 1e9)
+    case .reset where isOn: command = .reset
+    default: break
+    }
+  }
+
+  private mutating func setDefect(_ defect: VirtualPDU.Defect, _ isPositive: Bool) {
+    if isPositive { pdu.positiveDefect = defect } else { pdu.negativeDefect = defect }
+  }
+
+  /// Power comes back: a new engine with what was stored, a minute old at most.
+  private mutating func restart() {
+    engine = Engine(configuration: scenario.configuration)
+    startState = stored ?? scenario.state
+    if let startState { engine.restore(startState) }
+    starts += 1
+    auditor.restarted()
+  }
+}

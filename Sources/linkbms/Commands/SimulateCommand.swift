@@ -1,0 +1,272 @@
+import Analysis
+import ArgumentParser
+import Bus
+import Controller
+import Formats
+import HostIO
+import Simulation
+
+/// `simulate`: controller, chains, PDU, battery and load in virtual time.
+struct SimulateCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "simulate",
+    abstract: "Run the controller on a simulated battery, and hold it against what a scenario expects.",
+    discussion: HelpText.discussion(
+      "A scenario is a YAML file: battery, configuration, load, faults at given times, and the status and values expected. "
+        + "Captures/scenarios holds a dozen and describes the keys. Every step is checked against the rules that must always hold "
+        + "(never closed past a protect limit, never without precharge, …).",
+      examples: [
+        ("linkbms simulate Captures/scenarios/manual-page.yaml", "the system of the manual's parameter page"),
+        ("linkbms simulate --speed 60 Captures/scenarios/overload.yaml", "watch it, a minute a second"),
+        ("linkbms simulate --record run.pcapng slave-lost.yaml", "keep everything that went in and came out"),
+        ("linkbms simulate --random --seeds 1-1000 --days 1", "random systems and faults; a failure is shrunk and printed"),
+      ]))
+
+  @Argument(help: ArgumentHelp("Scenarios.", valueName: "scenario"), completion: .file(extensions: ["yaml"]))
+  var files: [String] = []
+  @Option(help: ArgumentHelp("Virtual seconds in a second, or max. Max, unless somebody watches.", valueName: "n|max"))
+  var speed: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write everything that went in and came out to FILE (pcapng), and its events to FILE.log.", valueName: "file"),
+    completion: .file())
+  var record: String?
+  @Flag(help: "Print no events, only the page at the end and what was not as expected.")
+  var quiet = false
+  @Flag(help: "Make systems, loads and faults by chance instead.")
+  var random = false
+  @Option(help: ArgumentHelp("Seeds of --random: one, or first-last.", valueName: "seeds"))
+  var seeds = "1"
+  @Option(help: ArgumentHelp("Virtual days for each seed of --random.", valueName: "days"))
+  var days = 1.0
+
+  private var factor: Double? { speed.flatMap { $0 == "max" ? .infinity : Double($0) } }
+
+  func validate() throws {
+    if let speed, !(factor.map { $0 > 0 } ?? false) {
+      throw ValidationError("--speed: found \"\(speed)\", expected a number above 0, or max")
+    }
+    if random != files.isEmpty { throw ValidationError("name a SCENARIO, or give --random") }
+    if random, seedRange == nil { throw ValidationError("--seeds: found \"\(seeds)\", expected a number or first-last") }
+    if record != nil, files.count != 1 { throw ValidationError("--record: needs exactly one SCENARIO") }
+    guard days > 0, days <= 4000 else { throw ValidationError("--days: found \(days), expected more than 0, at most 4000") }
+  }
+
+  private var seedRange: ClosedRange<UInt64>? {
+    let parts = seeds.split(separator: "-", omittingEmptySubsequences: false).map { UInt64($0) }
+    guard let first = parts.first ?? nil, parts.count <= 2 else { return nil }
+    guard parts.count == 2 else { return first...first }
+    guard let last = parts[1], last >= first else { return nil }
+    return first...last
+  }
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    if random { return try runRandom(in: &world) }
+    var status = ExitStatus.done
+    for file in files { status = max(status, try run(file, in: &world)) }
+    return status
+  }
+
+  // MARK: One scenario
+
+  private func run(_ path: String, in world: inout some World) throws -> ExitStatus {
+    let text = String(decoding: try InputFile.bytes(of: path), as: UTF8.self)
+    let (scenario, problems) = ScenarioFile.parse(text, path: path)
+    guard problems.isEmpty else {
+      for problem in problems { world.note("linkbms: \(problem)") }
+      throw WorldError(message: "\(path): \(problems.count) problem\(problems.count == 1 ? "" : "s"), expected a scenario")
+    }
+    var simulator = Simulator(scenario)
+    var judge = ScenarioJudge(scenario)
+    var recorder = try record.map { path throws(WorldError) in try Recorder(path, simulator) }
+    let texts = EventText(scenario.configuration)
+    let isLive = world.terminal.isTerminal && !quiet && (factor ?? 60) != .infinity
+    let pace = factor ?? (isLive ? 60 : .infinity)
+    let page = ParameterPage(style: TextStyle(usesColour: world.terminal.usesColour))
+    let started = monotonicMilliseconds()
+    var lastShown: Int64 = 0
+    var recent: [String] = []
+    var shownLines = 0
+    while simulator.now < scenario.duration, !world.isInterrupted {
+      let seconds = simulator.step()
+      var events: [String] = []
+      for index in 0..<simulator.engine.events.count { events.append(texts.event(simulator.engine.events[index].kind)) }
+      judge.observe(simulator.engine, now: simulator.now, seconds: seconds, events: events)
+      try recorder?.write(simulator, events)
+      for event in events {
+        let line = "\(ScenarioTime.text(simulator.now))  \(event)"
+        if isLive { recent.append(line) } else if !quiet { try world.print(line) }
+      }
+      if recent.count > 8 { recent.removeFirst(recent.count - 8) }
+      guard pace != .infinity else { continue }
+      let due = started + Int64(simulator.now / pace * 1000)
+      let now = monotonicMilliseconds()
+      if isLive, now - lastShown > 100 {
+        lastShown = now
+        shownLines = try show(page.lines(simulator.engine, simulator.readings) + [""] + recent, over: shownLines, in: &world)
+      }
+      if due > now { pause(milliseconds: Int32(clamping: due - now)) }
+    }
+    try recorder?.close()
+    if isLive {
+      _ = try show(page.lines(simulator.engine, simulator.readings) + [""] + recent, over: shownLines, in: &world)
+    } else {
+      try world.print("")
+      for line in page.lines(simulator.engine, simulator.readings) { try world.print(line) }
+    }
+    return try verdict(path, scenario, simulator, judge, in: &world)
+  }
+
+  /// Draws the page where it stood before. Returns how many lines it has.
+  private func show(_ lines: [String], over shown: Int, in world: inout some World) throws -> Int {
+    var text = shown > 0 ? "\u{1B}[\(shown)A" : ""
+    for line in lines { text += line + "\u{1B}[K\n" }
+    try world.write(text + "\u{1B}[J")
+    try world.flush()
+    return lines.count
+  }
+
+  private func verdict(
+    _ path: String, _ scenario: Scenario, _ simulator: Simulator, _ judge: ScenarioJudge, in world: inout some World
+  ) throws -> ExitStatus {
+    let auditor = simulator.auditor
+    for failure in judge.failures { world.note("linkbms: \(path):\(failure)") }
+    for violation in auditor.violations { world.note("linkbms: \(path): rule broken \(violation)") }
+    let isGood = judge.failures.isEmpty && auditor.count == 0
+    try world.print(
+      "\(scenario.name.isEmpty ? path : scenario.name): \(isGood ? "as expected" : "NOT as expected"): "
+        + "\(scenario.expectations.count - judge.failures.count) of \(scenario.expectations.count) expectations, "
+        + "\(auditor.steps) steps checked, \(auditor.count) rules broken")
+    return isGood ? .done : .findings
+  }
+
+  // MARK: By chance
+
+  private func runRandom(in world: inout some World) throws -> ExitStatus {
+    guard let range = seedRange else { return .failed }
+    var steps = 0
+    var changes = 0
+    var closings = 0
+    var failed: [UInt64] = []
+    let started = monotonicMilliseconds()
+    for seed in range {
+      if world.isInterrupted { break }
+      let scenario = Scenario.random(seed: seed, days: days)
+      var simulator = Simulator(scenario)
+      while simulator.now < scenario.duration, simulator.auditor.count == 0 { simulator.step() }
+      steps += simulator.auditor.steps
+      changes += simulator.auditor.changes
+      closings += simulator.auditor.closings
+      guard let violation = simulator.auditor.violations.first else { continue }
+      failed.append(seed)
+      try world.print("seed \(seed): \(violation)")
+      let shrunk = scenario.shrunk(Self.firstViolation)
+      try world.print("  shrunk to \(shrunk.faults.count) faults in \(Int(shrunk.duration)) s: \(shrunk.faults)")
+      if let at = Self.firstViolation(shrunk) {
+        try world.print("  breaks at \(at) s; again with: simulate --random --seeds \(seed) --days \(days)")
+      }
+    }
+    let seconds = Double(monotonicMilliseconds() - started) / 1000
+    let virtual = Double(range.count) * days
+    try world.print(
+      "\(range.count) seeds, \(virtual) virtual days in \(seconds) s: \(steps) steps checked, \(changes) changes of status, "
+        + "\(closings) closings, \(failed.count) seeds broke a rule")
+    return failed.isEmpty ? .done : .findings
+  }
+
+  private static func firstViolation(_ scenario: Scenario) -> Double? {
+    var simulator = Simulator(scenario)
+    while simulator.now < scenario.duration {
+      simulator.step()
+      if let violation = simulator.auditor.violations.first { return violation.at }
+    }
+    return nil
+  }
+}
+
+/// Virtual time for people: `12.3 s`, `1:02:03`, `3 d 04:05:06`.
+enum ScenarioTime {
+  static func text(_ seconds: Double) -> String {
+    let tenths = Int64((seconds * 10).rounded())
+    if tenths < 6000 { return padded("\(tenths / 10).\(tenths % 10) s", 10) }
+    let whole = tenths / 10
+    let clock = "\(two(whole / 3600 % 24)):\(two(whole / 60 % 60)):\(two(whole % 60))"
+    return padded(whole >= 86_400 ? "\(whole / 86_400) d \(clock)" : clock, 10)
+  }
+
+  private static func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+  private static func padded(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}
+
+/// Writes a run as pcapng and its events as text.
+private struct Recorder {
+  private let file: ByteOutput
+  private let log: ByteOutput
+  private let path: String
+  private var writer = PcapngWriter()
+  private var starts = 0
+
+  init(_ path: String, _ simulator: Simulator) throws(WorldError) {
+    self.path = path
+    do throws(OutputError) {
+      file = try ByteOutput(path: path, appending: false)
+      log = try ByteOutput(path: path + ".log", appending: false)
+    } catch { throw WorldError(error, writing: path) }
+    var buffer = ByteBuffer()
+    writer.begin(into: &buffer)
+    writer.addBus(BusID(0), named: "pdu", into: &buffer)
+    try put(&buffer)
+    try start(simulator, at: Simulator.epoch_ns)
+  }
+
+  private mutating func start(_ simulator: Simulator, at time: Int64) throws(WorldError) {
+    starts = simulator.starts
+    try record(
+      .start(
+        configuration: ConfigurationFile.text(simulator.scenario.configuration),
+        state: simulator.startState.map(StateFile.text) ?? ""), time)
+  }
+
+  mutating func write(_ simulator: Simulator, _ events: [String]) throws(WorldError) {
+    let time = simulator.time_ns
+    if simulator.starts != starts { try start(simulator, at: time) }
+    for chain in ChainNumber.allCases where simulator.readings.arrived.contains(.scan(chain)) {
+      try record(.scan(.init(chain, simulator.readings, simulator.scenario.configuration)), time)
+    }
+    try record(.input(.init(simulator.readings, simulator.command)), time)
+    try record(.output(.init(simulator.engine)), time)
+    for event in events {
+      try record(.event(event), time)
+      do throws(OutputError) {
+        try log.write("\(ScenarioTime.text(simulator.now))  \(event)\n")
+      } catch { throw WorldError(error, writing: path + ".log") }
+    }
+  }
+
+  private mutating func record(_ record: EngineRecord, _ time: Int64) throws(WorldError) {
+    var buffer = ByteBuffer()
+    writer.write(
+      SideRecord(kind: .pdu, time: Timestamp(nanoseconds: time), precision: .nanoseconds, bus: BusID(0), bytes: record.bytes),
+      into: &buffer)
+    try put(&buffer)
+  }
+
+  private func put(_ buffer: inout ByteBuffer) throws(WorldError) {
+    let result = buffer.withBytes { bytes -> OutputError? in
+      do throws(OutputError) { try file.write(bytes) } catch { return error }
+      return nil
+    }
+    if let result { throw WorldError(result, writing: path) }
+  }
+
+  func close() throws(WorldError) {
+    do throws(OutputError) {
+      try file.flush()
+      try log.flush()
+    } catch { throw WorldError(error, writing: path) }
+    file.close()
+    log.close()
+  }
+}
