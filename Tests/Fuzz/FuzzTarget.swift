@@ -13,7 +13,7 @@ struct FuzzSink: RecordSink {
 
 /// Which parser a run is about: `FUZZ_TARGET` says.
 enum FuzzSubject: String {
-  case captures, dbc, sidecar, filter, gzip
+  case captures, dbc, sidecar, filter, gzip, config
 
   static let chosen: FuzzSubject = getenv("FUZZ_TARGET").flatMap { FuzzSubject(rawValue: String(cString: $0)) } ?? .captures
 
@@ -24,6 +24,7 @@ enum FuzzSubject: String {
     case .sidecar: sidecar(input)
     case .filter: filter(input)
     case .gzip: gzip(input)
+    case .config: config(input)
     }
   }
 
@@ -53,6 +54,17 @@ enum FuzzSubject: String {
     let dbc = "BU_: BMS INV\nBO_ 849 Limits: 8 BMS\n SG_ PackVoltage : 0|16@1+ (0.1,0) [0|0] \"V\" INV\n"
     let library = DefinitionLibrary(files: [("a/a.yaml", String(decoding: input, as: UTF8.self)), ("a/a.dbc", dbc)])
     _ = DefinitionChecker.check(library)
+  }
+
+  /// Files of the controller: configuration, state, and packets of a recording. What is read must come back the same.
+  private func config(_ input: UnsafeRawBufferPointer) {
+    let text = String(decoding: input, as: UTF8.self)
+    let reading = ConfigurationFile.parse(text)
+    let again = ConfigurationFile.parse(ConfigurationFile.text(reading.configuration))
+    // Sensors of modules that a chain does not have are not written.
+    if reading.complaints.isEmpty, again.configuration != reading.configuration { fatalError("a configuration came back changed") }
+    if let state = try? StateFile.parse(text), (try? StateFile.parse(StateFile.text(state))) != state { fatalError("a state came back changed") }
+    if let record = EngineRecord(Array(input)), EngineRecord(record.bytes) != record { fatalError("a record came back changed") }
   }
 
   private func filter(_ input: UnsafeRawBufferPointer) {

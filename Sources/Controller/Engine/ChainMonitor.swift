@@ -22,6 +22,8 @@ struct ChainMonitor: Sendable {
   var stackSum: Int64 = 0
   /// What alone makes this chain's readings unusable: a count or a sensor.
   var fault: Reason?
+  /// Modules whose own voltage and sum of cells differ by more than 2 % in the last scan. Source: spec/controller.md §3.
+  var differingSums: UInt16 = 0
   /// Modules whose sum was reported.
   var reportedSums: UInt16 = 0
 
@@ -64,40 +66,54 @@ struct ChainMonitor: Sendable {
     let count = modules * perModule
     fault = nil
     guard count > 0, first + count <= readings.cells.count else { return }
+    let base = chain.index * 15
+    guard base + modules <= readings.stacks.count else { return }
     var low = UInt16.max
     var high: UInt16 = 0
+    var lowSlot = first
+    var highSlot = first
     var sum: UInt32 = 0
+    var stackSum: Int64 = 0
+    var differing: UInt16 = 0
     readings.cells.withUnsafeBufferPointer { cells in
-      var slot = first
-      let end = first &+ count
-      while slot < end {
-        let cell = cells[slot]
-        low = min(low, cell)
-        high = max(high, cell)
-        sum &+= UInt32(cell)
-        slot &+= 1
+      readings.stacks.withUnsafeBufferPointer { stacks in
+        // Long runs first: the compiler makes vectors of them.
+        var slot = first
+        let last = first &+ count
+        while slot < last {
+          low = min(low, cells[slot])
+          high = max(high, cells[slot])
+          slot &+= 1
+        }
+        while cells[lowSlot] != low { lowSlot &+= 1 }
+        while cells[highSlot] != high { highSlot &+= 1 }
+        slot = first
+        var module = 0
+        while module < modules {
+          var own: UInt32 = 0
+          let end = slot &+ perModule
+          while slot < end {
+            own &+= UInt32(cells[slot])
+            slot &+= 1
+          }
+          sum &+= own
+          let stack = stacks[base &+ module]
+          stackSum &+= Int64(stack)
+          let millivolts = Int32(bitPattern: own / 10)
+          if (Int64(stack) &- Int64(millivolts)).magnitude &* 50 > millivolts.magnitude { differing |= 1 << UInt16(module) }
+          module &+= 1
+        }
       }
-      slot = first
-      while slot < end, cells[slot] != low { slot &+= 1 }
-      self.low = .init(value: Int32(low), slot: UInt16(truncatingIfNeeded: slot))
-      slot = first
-      while slot < end, cells[slot] != high { slot &+= 1 }
-      self.high = .init(value: Int32(high), slot: UInt16(truncatingIfNeeded: slot))
     }
+    self.low = .init(value: Int32(low), slot: UInt16(truncatingIfNeeded: lowSlot))
+    self.high = .init(value: Int32(high), slot: UInt16(truncatingIfNeeded: highSlot))
+    self.stackSum = stackSum
+    differingSums = differing
     cellSum = Int64(sum)
     if Int(readings.cellCounts[chain.index]) != count || Int(readings.moduleCounts[chain.index]) != modules {
       fault = .cellCount(found: readings.cellCounts[chain.index], expected: UInt16(truncatingIfNeeded: count))
     }
-    takeStacks(chain, readings, modules)
     takeSensors(chain, readings, configuration, modules)
-  }
-
-  private mutating func takeStacks(_ chain: ChainNumber, _ readings: Readings, _ modules: Int) {
-    let base = chain.index * 15
-    guard base + modules <= readings.stacks.count else { return }
-    var sum: Int64 = 0
-    for module in base..<base + modules { sum &+= Int64(readings.stacks[module]) }
-    stackSum = sum
   }
 
   private mutating func takeSensors(
@@ -111,25 +127,47 @@ struct ChainMonitor: Sendable {
     else { return }
     var cold = Int16.max
     var hot = Int16.min
-    var coldSlot = 0
-    var hotSlot = 0
+    var coldModule = base
+    var hotModule = base
     var isAny = false
+    var all: UInt8 = 0x1F
+    for module in base..<base + modules {
+      let wanted = configuration.sensors[module]
+      let bad = readings.openSensors[module] | readings.shortedSensors[module]
+      all &= wanted & ~bad
+      let faulty = bad & wanted
+      if faulty != 0, fault == nil {
+        let slot = UInt16(truncatingIfNeeded: module * 5 + faulty.trailingZeroBitCount)
+        let isOpen = readings.openSensors[module] & faulty & (0 &- faulty) != 0
+        fault = isOpen ? .sensorOpen(slot: slot) : .sensorShorted(slot: slot)
+      }
+    }
     readings.temperatures.withUnsafeBufferPointer { temperatures in
       var module = base
-      while module < base &+ modules {
-        var enabled = configuration.sensors[module]
-        let faulty = (readings.openSensors[module] | readings.shortedSensors[module]) & enabled
-        if faulty != 0, fault == nil {
-          let slot = UInt16(truncatingIfNeeded: module * 5 + faulty.trailingZeroBitCount)
-          let isOpen = readings.openSensors[module] & faulty & (0 &- faulty) != 0
-          fault = isOpen ? .sensorOpen(slot: slot) : .sensorShorted(slot: slot)
+      if all == 0x1F {
+        // Every sensor counts: one long run, and the module is found afterwards.
+        var slot = base &* 5
+        let end = (base &+ modules) &* 5
+        while slot < end {
+          cold = min(cold, temperatures[slot])
+          hot = max(hot, temperatures[slot])
+          slot &+= 1
         }
-        enabled &= ~faulty
+        slot = base &* 5
+        while temperatures[slot] != cold { slot &+= 1 }
+        coldModule = slot / 5
+        slot = base &* 5
+        while temperatures[slot] != hot { slot &+= 1 }
+        hotModule = slot / 5
+        isAny = true
+        return
+      }
+      while module < base &+ modules {
+        var enabled = configuration.sensors[module] & ~(readings.openSensors[module] | readings.shortedSensors[module])
         while enabled != 0 {
-          let slot = module &* 5 &+ enabled.trailingZeroBitCount
-          let value = temperatures[slot]
-          if value < cold { (cold, coldSlot) = (value, slot) }
-          if value > hot { (hot, hotSlot) = (value, slot) }
+          let value = temperatures[module &* 5 &+ enabled.trailingZeroBitCount]
+          if value < cold || !isAny { (cold, coldModule) = (value, module) }
+          if value > hot || !isAny { (hot, hotModule) = (value, module) }
           isAny = true
           enabled &= enabled &- 1
         }
@@ -137,7 +175,16 @@ struct ChainMonitor: Sendable {
       }
     }
     guard isAny else { return }
-    coldest = .init(value: Int32(cold), slot: UInt16(truncatingIfNeeded: coldSlot))
-    hottest = .init(value: Int32(hot), slot: UInt16(truncatingIfNeeded: hotSlot))
+    coldest = .init(value: Int32(cold), slot: place(of: cold, coldModule, readings, configuration))
+    hottest = .init(value: Int32(hot), slot: place(of: hot, hotModule, readings, configuration))
+  }
+
+  /// The first enabled sensor of a module that has this value.
+  private func place(of value: Int16, _ module: Int, _ readings: Readings, _ configuration: Configuration) -> UInt16 {
+    let enabled = configuration.sensors[module] & ~(readings.openSensors[module] | readings.shortedSensors[module])
+    for sensor in 0..<5 where enabled & 1 << UInt8(sensor) != 0 && readings.temperatures[module * 5 + sensor] == value {
+      return UInt16(truncatingIfNeeded: module * 5 + sensor)
+    }
+    return UInt16(truncatingIfNeeded: module * 5)
   }
 }

@@ -197,28 +197,22 @@ public struct Engine: Sendable {
 
   /// A module's own voltage against the sum of its cells, once a module. Source: spec/controller.md §3.
   private mutating func reportSums(_ chain: ChainNumber, _ readings: Readings, _ now_ns: Int64) {
+    let monitor = chain == .bms1 ? chain1 : chain2
+    var news = monitor.differingSums & ~monitor.reportedSums
+    guard news != 0 else { return }
+    if chain == .bms1 { chain1.reportedSums |= news } else { chain2.reportedSums |= news }
     let perModule = configuration.cellsPerModule(chain)
-    var reported = chain == .bms1 ? chain1.reportedSums : chain2.reportedSums
-    // The whole chain first: where it agrees within 2 ‰ no single module needs a look unless it has few.
-    for module in 0..<configuration.slaves(chain) where reported & 1 << UInt16(module) == 0 {
+    while news != 0 {
+      let module = news.trailingZeroBitCount
+      news &= news &- 1
       let first = chain.index * Readings.chainCells + module * perModule
-      guard first + perModule <= readings.cells.count, chain.index * 15 + module < readings.stacks.count else { return }
-      let sum = readings.cells.withUnsafeBufferPointer { cells in
-        var sum: UInt32 = 0
-        var slot = first
-        while slot < first &+ perModule {
-          sum &+= UInt32(cells[slot])
-          slot &+= 1
-        }
-        return Int32(bitPattern: sum) / 10
-      }
-      let stack = readings.stacks[chain.index * 15 + module]
-      if (Int64(stack) - Int64(sum)).magnitude * 50 > sum.magnitude {
-        reported |= 1 << UInt16(module)
-        append(.moduleSum(module: UInt8(chain.index * 15 + module), stack: stack, cells: sum), now_ns)
-      }
+      var sum: UInt32 = 0
+      for slot in first..<first + perModule { sum &+= UInt32(readings.cells[slot]) }
+      append(
+        .moduleSum(
+          module: UInt8(chain.index * 15 + module), stack: readings.stacks[chain.index * 15 + module],
+          cells: Int32(bitPattern: sum / 10)), now_ns)
     }
-    if chain == .bms1 { chain1.reportedSums = reported } else { chain2.reportedSums = reported }
   }
 
   // MARK: What it means

@@ -1,4 +1,4 @@
-internal import CZlib
+import CZlib
 public import Controller
 
 /// The configuration as a YAML file: one `key: value` a line, in the table's order, with units and help as comments, a version and a
