@@ -60,7 +60,7 @@ let package = Package(
     .testTarget(
       name: "AnalysisTests", dependencies: ["Analysis", "Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Formats", "Controller"], swiftSettings: strict),
-    .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Bus"], swiftSettings: strict),
+    .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Formats", "Controller", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
       dependencies: ["linkbms", "Analysis", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],

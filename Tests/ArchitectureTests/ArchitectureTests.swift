@@ -63,7 +63,8 @@ enum Rules {
     "Simulation": ["Bus", "Protocols", "Controller", "Formats", "Glibc"],
     "HostIO": ["Bus", "Glibc", "CReadline", "CSignals"],
     "linkbms": [
-      "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO", "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc",
+      "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO", "ArgumentParser", "Dispatch",
+      "FoundationEssentials", "Glibc",
     ],
   ]
 

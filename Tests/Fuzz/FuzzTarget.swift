@@ -63,7 +63,9 @@ enum FuzzSubject: String {
     let again = ConfigurationFile.parse(ConfigurationFile.text(reading.configuration))
     // Sensors of modules that a chain does not have are not written.
     if reading.complaints.isEmpty, again.configuration != reading.configuration { fatalError("a configuration came back changed") }
-    if let state = try? StateFile.parse(text), (try? StateFile.parse(StateFile.text(state))) != state { fatalError("a state came back changed") }
+    if let state = try? StateFile.parse(text), (try? StateFile.parse(StateFile.text(state))) != state {
+      fatalError("a state came back changed")
+    }
     if let record = EngineRecord(Array(input)), EngineRecord(record.bytes) != record { fatalError("a record came back changed") }
   }
 

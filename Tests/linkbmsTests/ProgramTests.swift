@@ -82,3 +82,65 @@ import Testing
     #expect(result.status == 0 && result.output.contains("linkbms"), "\(result)")
   }
 }
+
+/// The controller at the command line.
+@Suite struct ControllerCommandTests {
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path
+
+  @Test func theManualsPageIsShown() throws {
+    let result = try run(BuiltProgram.path, ["simulate", "--quiet", Self.root + "/Captures/scenarios/manual-page.yaml"])
+    #expect(result.status == 0)
+    for part in [
+      "327.6", "328.3", "384.0", "297.6", "25.0", "50.0", "96", "14.6", "-106.1", "-98.0", "-88.1", "RUNNING", "3.426↓", "Cell 11",
+    ] {
+      #expect(result.output.contains(part), "\(part)")
+    }
+  }
+
+  @Test func aRecordingReplaysBitForBitAndAChangeIsFound() throws {
+    let path = "/tmp/linkbms-replay-\(UInt64.random(in: 0...UInt64.max)).pcapng"
+    defer { for name in [path, path + ".log"] { unlink(name) } }
+    let scenario = Self.root + "/Captures/scenarios/power-cut.yaml"
+    #expect(try run(BuiltProgram.path, ["simulate", "--quiet", "--record", path, scenario]).status == 0)
+    let same = try run(BuiltProgram.path, ["replay", path, "--through-engine"])
+    #expect(same.status == 0 && same.output.contains("every output as recorded"))
+    // One cell of one scan reads 10 mV more.
+    var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    let middle = bytes.count / 2
+    // A scan packet begins with kind 2, chain 0, 4 modules, 48 cells.
+    var scan = middle
+    while scan < bytes.count - 10, bytes[scan..<scan + 4] != [2, 0, 4, 48] { scan += 1 }
+    #expect(scan < bytes.count - 10)
+    bytes[scan + 8] = 0xFF
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    let changed = try run(BuiltProgram.path, ["replay", path, "--through-engine"])
+    #expect(changed.status == 1 && changed.output.contains("the first is step"), "\(changed.output)")
+    #expect(try run(BuiltProgram.path, ["replay", Self.root + "/Captures/scenarios/start.yaml", "--through-engine"]).status == 2)
+  }
+
+  @Test func aConfigurationIsChangedWholeOrNotAtAll() throws {
+    let path = "/tmp/linkbms-config-\(UInt64.random(in: 0...UInt64.max)).yaml"
+    defer { for name in [path, path + ".previous"] { unlink(name) } }
+    let bad = try run(BuiltProgram.path, ["config", "set", "bms1-slaves=12", "--file", path])
+    #expect(
+      bad.status == 2 && bad.errors.contains("cell-count: found 8, expected 96") && !FileManager.default.fileExists(atPath: path))
+    #expect(
+      try run(BuiltProgram.path, ["config", "set", "bms1-slaves=12", "cell-count=96", "bms1-sensors.3=4,5", "--file", path]).status
+        == 0)
+    #expect(try run(BuiltProgram.path, ["config", "preset", "li-ion", "--file", path]).status == 0)
+    let shown = try run(BuiltProgram.path, ["config", "show", "cell-charge-disable", "cell-count", "--file", path])
+    #expect(shown.output.contains("4.1 V") && shown.output.contains("96"))
+    let diff = try run(BuiltProgram.path, ["config", "diff", "--file", path])
+    #expect(diff.status == 1 && diff.output.contains("cell-charge-disable: 3.55 V → 4.1 V"))
+    #expect(try run(BuiltProgram.path, ["config", "check", path]).status == 0)
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try text.replacing("capacity: 100", with: "capacity: 1000").write(toFile: path, atomically: true, encoding: .utf8)
+    let broken = try run(BuiltProgram.path, ["config", "check", path])
+    #expect(broken.status == 1 && broken.output.contains("checksum: found"))
+    #expect(try run(BuiltProgram.path, ["config", "set", "capacity=50", "--file", path]).status == 2, "nothing is overwritten")
+    #expect(
+      try run(BuiltProgram.path, ["config", "set", "capacty=50", "--file", path + "x"]).errors.contains("did you mean \"capacity\"")
+    )
+  }
+}

@@ -69,7 +69,7 @@ private final class TestShell {
       ("echo a; nonsense; echo b", "a\n", "linkbms: -c:1: there is no command 'nonsense'; 'help' lists them\n", 2),
       ("echo a\nech 'x\necho b", "a\n", "linkbms: -c:2: the ' in column 5 is not closed\n", 2),
       ("echo $nobody_has_this", "", "linkbms: -c:1: there is no variable $nobody_has_this; ", 2),
-      ("s 1", "", "linkbms: -c:1: 's' could be set, sleep, source\n", 2),
+      ("s 1", "", "linkbms: -c:1: 's' could be set, simulate, sleep, source\n", 2),
       ("verison", "", "linkbms: -c:1: there is no command 'verison'; did you mean 'version'?\n", 2),
       ("version --wrong", "", "linkbms: -c:1: Unknown option '--wrong'\nUsage: version\n", 2),
       ("open /no/such/file", "", "linkbms: -c:1: /no/such/file: No such file or directory\n", 2),

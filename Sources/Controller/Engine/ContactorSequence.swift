@@ -74,17 +74,17 @@ struct ContactorSequence: Sendable {
       }
       return watchForWeld(now)
     case .negative(let since):
-      if now.mustOpen || !now.mayClose { return open(now.uptime) }
+      if now.mustOpen || !now.mayClose { return disconnect(now.uptime) }
       if now.uptime - since >= Timing.negativeTravel { phase = .precharging(since: now.uptime) }
     case .precharging(let since):
-      if now.mustOpen || !now.mayClose { return open(now.uptime) }
+      if now.mustOpen || !now.mayClose { return disconnect(now.uptime) }
       if now.hasMeasurement, isReached(now, percent: 95) {
         phase = .overlap(since: now.uptime)
       } else if now.uptime - since >= Timing.precharge {
         return fail(now, .prechargeTimeout(output: now.output, input: now.input))
       }
     case .overlap(let since):
-      if now.mustOpen || !now.mayClose { return open(now.uptime) }
+      if now.mustOpen || !now.mayClose { return disconnect(now.uptime) }
       if now.uptime - since >= Timing.overlap {
         phase = .closed
         attempts = 0
@@ -106,7 +106,7 @@ struct ContactorSequence: Sendable {
     Int64(now.input) * 5 >= now.pack * 4 && now.input > 0 && Int64(now.output) * 100 >= Int64(now.input) * percent
   }
 
-  private mutating func open(_ uptime: Int64) -> Outcome {
+  private mutating func disconnect(_ uptime: Int64) -> Outcome {
     phase = .open
     openedAt = uptime
     hasReportedWeld = false
@@ -114,7 +114,7 @@ struct ContactorSequence: Sendable {
   }
 
   private mutating func fail(_ now: Situation, _ reason: Reason) -> Outcome {
-    _ = open(now.uptime)
+    _ = disconnect(now.uptime)
     attempts = attempts < 255 ? attempts + 1 : 255
     if attempts >= Timing.prechargeAttempts { isLatched = true }
     retryAt = now.uptime + Timing.prechargeRetry
@@ -123,7 +123,7 @@ struct ContactorSequence: Sendable {
 
   private mutating func release(_ now: Situation, since: Int64) -> Outcome {
     let isQuiet = now.hasMeasurement && now.current.magnitude <= Timing.releaseCurrent_mA.magnitude
-    if now.atOnce || isQuiet || now.uptime - since >= Timing.release { return open(now.uptime) }
+    if now.atOnce || isQuiet || now.uptime - since >= Timing.release { return disconnect(now.uptime) }
     return .nothing
   }
 
