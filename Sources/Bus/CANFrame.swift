@@ -5,7 +5,9 @@
 public struct CANFrame: Sendable {
   /// What kind of frame it is, beyond a plain data frame.
   public struct Flags: OptionSet, Hashable, Sendable {
+    /// Bits of the set.
     public var rawValue: UInt8
+    /// A set from its bits.
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Remote transmission request: carries a length and no data.
@@ -78,6 +80,7 @@ public struct CANFrame: Sendable {
 }
 
 extension CANFrame: Equatable {
+  /// Alike in ID, kind, length and payload.
   public static func == (a: CANFrame, b: CANFrame) -> Bool {
     guard a.id == b.id, a.flags == b.flags, a.length == b.length, a.rawDLC == b.rawDLC else { return false }
     var index = 0

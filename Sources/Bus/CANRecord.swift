@@ -2,6 +2,7 @@
 public struct BusID: Hashable, Sendable {
   /// Position in the source's list of bus names.
   public var index: UInt16
+  /// A bus by its place in the source.
   @inlinable public init(_ index: UInt16) { self.index = index }
 }
 

@@ -8,6 +8,7 @@ public struct Timestamp: Hashable, Comparable, Sendable {
   /// The moment that lies `nanoseconds` after the origin.
   @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
+  /// Earlier is less.
   @inlinable public static func < (earlier: Timestamp, later: Timestamp) -> Bool { earlier.nanoseconds < later.nanoseconds }
 
   /// Nanoseconds from `earlier` to `self`; wraps instead of trapping on absurd input.

@@ -53,6 +53,7 @@ public enum ByteSource {
 /// Reads a descriptor from front to back.
 public final class ByteStream {
   private let descriptor: Int32
+  /// The path, or what stands for it in messages.
   public let name: String
 
   init(descriptor: Int32, name: String) {

@@ -9,11 +9,13 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
   /// `errno`.
   public var code: Int32
 
+  /// What was refused, with `errno`.
   public init(_ subject: String, attempt: String, code: Int32) {
     self.subject = subject
     self.attempt = attempt
     self.code = code
   }
 
+  /// `FILE: cannot open: No such file or directory`.
   public var description: String { "\(subject): cannot \(attempt): \(String(cString: strerror(code)))" }
 }

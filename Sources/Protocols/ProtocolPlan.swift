@@ -4,6 +4,7 @@ public import Bus
 public struct MessagePlan: Sendable, Equatable {
   /// First signal in `ProtocolPlan.signals`. A message's signals are contiguous, multiplexors before what they select.
   public var firstSignal: Int32
+  /// Signals of the message, from its first in the plan.
   public var signalCount: Int32
   /// Payload bytes that all signals together need: a frame at least that long needs no check a signal.
   public var bytesNeeded: UInt8
@@ -14,6 +15,7 @@ public struct MessagePlan: Sendable, Equatable {
   /// Whether every signal lies in the first eight bytes.
   public var fitsOneWord: Bool
 
+  /// A message of a plan.
   public init(
     firstSignal: Int32, signalCount: Int32, bytesNeeded: UInt8, length: UInt8, isMultiplexed: Bool = false, fitsOneWord: Bool = true
   ) {
@@ -37,6 +39,7 @@ public struct MessageSlot: Sendable, Equatable {
   /// Whether the ID carries an address at all.
   public var hasAddress: Bool
 
+  /// A place in the plan for one arbitration ID.
   public init(id: ArbitrationID, message: Int32, address: UInt8 = 0, hasAddress: Bool = false) {
     self.id = id
     self.message = message
@@ -49,13 +52,18 @@ public struct MessageSlot: Sendable, Equatable {
 ///
 /// IDs that differ by an address only are expanded into one slot each, so that a look-up is one hash and one compare.
 public struct ProtocolPlan: Sendable {
+  /// Slots in the order in which frames are looked up.
   public private(set) var slots: [MessageSlot]
+  /// Messages by index.
   public private(set) var messages: [MessagePlan]
+  /// Signals by index, message by message.
   public private(set) var signals: [SignalPlan]
+  /// Ranges of multiplexer values that signals refer to.
   public private(set) var multiplexRanges: [ClosedRange<UInt64>]
 
   /// Open-addressed hash of the slots, a power of two long and at most a quarter full: raw ID and slot index, −1 = free.
   public let keys: [UInt32]
+  /// Slot by standard ID; −1 where no message has it.
   public let values: [Int32]
   /// Bits to shift the hashed ID right.
   public let hashShift: UInt32

@@ -19,16 +19,20 @@ public struct SignalPlan: Sendable, Equatable {
   public var bytesNeeded: UInt8
   /// Width in bits, 1…64.
   public var width: UInt8
+  /// How the raw bits are to be read.
   public var encoding: Encoding
 
   /// Whether `raw × numerator + addend` (in units of 10^−decimals) is the exact physical value and cannot overflow.
   public var isExact: Bool
   /// Digits after the decimal point of the exact value, 0…15.
   public var decimals: UInt8
+  /// Physical value = (raw × numerator + addend) / 10^decimals where that is exact.
   public var numerator: Int64
+  /// See `numerator`.
   public var addend: Int64
   /// Physical value = raw × factor + offset, in the unit of the definition.
   public var factor: Double
+  /// Added to raw × factor where the exact form does not hold.
   public var offset: Double
 
   /// Index of the multiplexor within the message's signals, or −1 for a signal that is always there.
@@ -36,6 +40,7 @@ public struct SignalPlan: Sendable, Equatable {
   /// First entry and number of entries in `ProtocolPlan.multiplexRanges`: the multiplexor's raw values with which the signal is
   /// present.
   public var firstRange: UInt16
+  /// How many of the plan's ranges let this signal appear.
   public var rangeCount: UInt16
 
   /// A signal that is always present, one-to-one scaled.

@@ -28,6 +28,7 @@ public struct CellPack: Sendable {
   public struct Build: Sendable {
     /// Cells of each module.
     public var modules: [Int]
+    /// Whether the cells are LFP; else Li-ion.
     public var isLFP = true
     /// Ah.
     public var capacity = 100.0
@@ -35,6 +36,7 @@ public struct CellPack: Sendable {
     public var capacitySpread = 0.01
     /// Share of full charge at the start.
     public var stateOfCharge = 0.5
+    /// Share of full charge by which cells differ, one deviation.
     public var stateOfChargeSpread = 0.003
     /// Ω.
     public var resistance = 0.001

@@ -95,7 +95,9 @@ public struct Scenario: Sendable {
 public struct LoadProfile: Sendable {
   /// From this second on, this current, A.
   public struct Step: Sendable {
+    /// s from the start of the profile.
     public var at: Double
+    /// A, positive while charging.
     public var current: Double
     /// A step of a profile.
     public init(at: Double, current: Double) {

@@ -92,6 +92,7 @@ enum FuzzSubject: String {
   }
 }
 
+/// What libFuzzer calls with each input; always 0.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzTestOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   FuzzSubject.chosen.run(UnsafeRawBufferPointer(start: start, count: count))

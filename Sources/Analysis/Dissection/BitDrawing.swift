@@ -8,6 +8,7 @@ public struct BitDrawing {
 
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
+  /// A drawing of a message's bits.
   public init(_ message: DBCMessage) {
     self.message = message
     letters = message.signals.indices.map { BitDrawing.alphabet[$0 % BitDrawing.alphabet.count] }

@@ -33,6 +33,7 @@ public final class DecodeTable: Sendable {
   @frozen public struct Slot: Sendable {
     /// First signal of its message and the one after the last.
     public let first: Int32
+    /// Signals up to here belong to the slot.
     public let end: Int32
     /// First of the cells that statistics keep for this slot: slots of one message have their own.
     public let firstCell: Int32
@@ -43,7 +44,9 @@ public final class DecodeTable: Sendable {
 
   /// The plan this was made from.
   public let dissection: DissectionPlan
+  /// Hot form of the plan's signals.
   public let signals: [Signal]
+  /// Hot form of the plan's slots.
   public let slots: [Slot]
   /// Number of signal cells over all slots.
   public let cellCount: Int
@@ -81,6 +84,7 @@ public final class DecodeTable: Sendable {
     }
   }
 
+  /// A table for a dissection.
   public init(_ dissection: DissectionPlan) {
     self.dissection = dissection
     let plan = dissection.plan

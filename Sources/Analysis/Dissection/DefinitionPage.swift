@@ -7,6 +7,7 @@ public struct DefinitionPage {
   private let variant: Sidecar.Variant?
   private let dbc: DBCFile
 
+  /// A page of a definition, in one of its variants or in none.
   public init(_ definition: Definition, variant: Sidecar.Variant?) {
     self.definition = definition
     self.variant = variant

@@ -13,6 +13,7 @@ public indirect enum FilterExpression: Sendable, Equatable {
   case not(FilterExpression)
   case binary(Operator, FilterExpression, FilterExpression)
 
+  /// How two numbers are compared.
   public enum Operator: String, Sendable, CaseIterable {
     case or, and
     case equal = "=", notEqual = "!=", less = "<", lessOrEqual = "<=", greater = ">", greaterOrEqual = ">="
@@ -27,9 +28,13 @@ public indirect enum FilterExpression: Sendable, Equatable {
 
   /// What is wrong with an expression: where, what was found, what was expected.
   public struct Mistake: Error, Sendable, Equatable, CustomStringConvertible {
+    /// From 1.
     public var column: Int
+    /// What stood there.
     public var found: String
+    /// What would have been right.
     public var expected: String
+    /// `column 5: found …, expected …`.
     public var description: String { "column \(column): found \(found), expected \(expected)" }
   }
 

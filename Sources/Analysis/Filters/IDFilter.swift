@@ -18,7 +18,9 @@ public struct IDFilter: Sendable, Equatable {
 
   /// What is wrong with a word.
   public struct Mistake: Error, Sendable, Equatable {
+    /// The word that is none.
     public var word: String
+    /// What would have been right.
     public var expected: String
   }
 

@@ -2,6 +2,7 @@ public import Formats
 
 /// What a bus speaks, and how sure that is.
 public struct BusIdentification: Sendable {
+  /// The bus.
   public var bus: String
   /// The protocol; `nil` if nothing that is known explains the traffic.
   public var protocolName: String?
@@ -11,6 +12,7 @@ public struct BusIdentification: Sendable {
   public var readings: [String: String] = [:]
   /// The battery's address where the protocol has one.
   public var address: UInt8?
+  /// Which sides speak.
   public var sides: [Side] = []
   /// 0…1.
   public var confidence = 0.0
@@ -23,12 +25,16 @@ public struct BusIdentification: Sendable {
   /// Other protocols on the same bus, each with its own variant and readings; they have no others themselves.
   public var others: [BusIdentification] = []
 
+  /// Another protocol that was considered.
   public struct Alternative: Sendable, Equatable {
+    /// Its short name.
     public var protocolName: String
     /// `nil` where the default variant is as good as any.
     public var variant: String?
+    /// 0…1.
     public var confidence: Double
 
+    /// A protocol that was considered.
     public init(protocolName: String, variant: String? = nil, confidence: Double) {
       self.protocolName = protocolName
       self.variant = variant
@@ -36,5 +42,6 @@ public struct BusIdentification: Sendable {
     }
   }
 
+  /// Nothing known of a bus yet.
   public init(bus: String) { self.bus = bus }
 }

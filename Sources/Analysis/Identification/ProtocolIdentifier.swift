@@ -7,6 +7,7 @@ public import Formats
 public struct ProtocolIdentifier: Sendable {
   private let library: DefinitionLibrary
 
+  /// Identifies by the definitions of a library.
   public init(_ library: DefinitionLibrary) { self.library = library }
 
   /// One verdict a bus.

@@ -6,10 +6,15 @@ public import Formats
 public struct TrafficCensus: RecordSink, Sendable {
   /// One arbitration ID on one bus.
   public struct IDTraffic: Sendable {
+    /// Frames.
     public var count: UInt64 = 0
+    /// ns of the first.
     public var first: Int64 = 0
+    /// ns of the last.
     public var last: Int64 = 0
+    /// Marked as received.
     public var received: UInt64 = 0
+    /// Marked as sent by the recorder.
     public var transmitted: UInt64 = 0
     /// Frames spread over the capture: at most 64, in order.
     public private(set) var samples: [CANFrame] = []
@@ -39,25 +44,33 @@ public struct TrafficCensus: RecordSink, Sendable {
 
   /// One bus.
   public struct BusTraffic: Sendable {
+    /// The bus.
     public var name: String
     /// By raw arbitration ID; data frames only.
     public var ids: [UInt32: IDTraffic] = [:]
+    /// Frames of any kind.
     public var frames: UInt64 = 0
+    /// Error frames.
     public var errors: UInt64 = 0
     /// All error classes seen, or-ed.
     public var errorClasses: UInt32 = 0
+    /// Remote frames.
     public var remote: UInt64 = 0
 
     /// More different IDs than any protocol has: noise must not fill the memory.
     static let mostIDs = 2048
   }
 
+  /// Traffic by bus.
   public private(set) var buses: [BusTraffic] = []
 
+  /// Nothing seen yet.
   public init() {}
 
+  /// A new bus.
   public mutating func busAppeared(_ bus: BusID, named name: String) { buses.append(BusTraffic(name: name)) }
 
+  /// Counts a frame.
   public mutating func receive(_ record: borrowing CANRecord) {
     let index = Int(record.bus.index)
     guard index < buses.count else { return }
@@ -79,6 +92,8 @@ public struct TrafficCensus: RecordSink, Sendable {
     buses[index].ids[raw]?.add(record)
   }
 
+  /// Chain and PDU records say nothing of a CAN protocol.
   public mutating func receive(_ record: SideRecord) {}
+  /// Damage says nothing of a protocol.
   public mutating func report(_ problem: CaptureProblem) {}
 }

@@ -9,8 +9,11 @@ import Protocols
 public final class BusStatistics {
   /// What is kept of one signal of one slot.
   @frozen public struct Cell {
+    /// Least raw value.
     public var minimum: Int64
+    /// Greatest raw value.
     public var maximum: Int64
+    /// Sum of all raw values.
     public var sum: Int64
     /// Frames of the message that lacked the signal (short, or another multiplex).
     public var missing: Int64
@@ -24,20 +27,26 @@ public final class BusStatistics {
 
   /// What is kept of one slot.
   @frozen public struct MessageCell {
+    /// Frames.
     public var count: UInt64 = 0
+    /// ns of the first.
     public var first: Int64 = 0
+    /// ns of the last.
     public var last: Int64 = 0
     /// Shortest and longest time between two frames, ns; meaningful from the second frame on.
     public var shortest: Int64 = .max
+    /// Longest time between two, ns.
     public var longest: Int64 = .min
     /// First word of the last frame and its length, from which "last" is decoded at the end.
     public var lastHead: UInt64 = 0
+    /// Length of the last frame.
     public var lastLength: UInt8 = 0
     /// The count at which the next sample for the sparkline is due; never, if nobody looks.
     public var nextSample: UInt64 = .max
     @usableFromInline init() {}
   }
 
+  /// What the slots are called.
   public let table: DecodeTable
   /// The table's hash, here as well: one dependent load less a frame.
   @usableFromInline let lookup: DecodeTable.Lookup
@@ -56,6 +65,7 @@ public final class BusStatistics {
   public private(set) var unknown: [UInt32: MessageCell] = [:]
   /// Remote and error frames.
   public private(set) var remoteFrames: UInt64 = 0
+  /// Error frames, which belong to no message.
   public private(set) var errorFrames: UInt64 = 0
 
   /// Statistics of nothing yet. `samplesForSparklines`: keep some 100 values a signal to draw its course.
@@ -257,7 +267,9 @@ struct SampleSeries {
 extension BusStatistics {
   /// One message of the summary.
   public struct MessageSummary {
+    /// Index of the message's slot.
     public var slot: Int
+    /// Its counts.
     public var cell: MessageCell
     /// Mean period in ns; `nil` with fewer than two frames.
     public var meanPeriod: Double? {
@@ -269,10 +281,15 @@ extension BusStatistics {
   public struct SignalSummary {
     /// Index in the plan.
     public var signal: Int
+    /// Values seen.
     public var count: UInt64
+    /// Least physical value.
     public var minimum: Double
+    /// Greatest physical value.
     public var maximum: Double
+    /// Mean of all values.
     public var mean: Double
+    /// The last value; `nil` where none came.
     public var last: Double?
     /// The last raw value, for labels and flags.
     public var lastRaw: Int64?

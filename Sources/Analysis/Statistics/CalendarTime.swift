@@ -2,8 +2,10 @@ public import Bus
 
 /// A moment as a date of the proleptic Gregorian calendar, UTC: `2023-11-14 22:13:20`.
 public struct CalendarTime: CustomStringConvertible, Sendable {
+  /// `2023-11-14 22:13:20.123456`, UTC.
   public let description: String
 
+  /// A moment as a date.
   public init(_ time: Timestamp) {
     let seconds = time.nanoseconds / 1_000_000_000
     var days = seconds / 86_400

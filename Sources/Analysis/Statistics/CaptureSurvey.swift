@@ -4,10 +4,15 @@ public import Bus
 public struct CaptureSurvey: Sendable {
   /// One arbitration ID on one bus.
   public struct IDCount: Sendable {
+    /// Frames.
     public var frames: UInt64 = 0
+    /// ns of the first.
     public var first: Int64 = 0
+    /// ns of the last.
     public var last: Int64 = 0
+    /// Bytes of the shortest.
     public var shortestLength: UInt8 = .max
+    /// Bytes of the longest.
     public var longestLength: UInt8 = 0
     /// Mean period in ns; `nil` with fewer than two frames or without times.
     public var meanPeriod: Double? { frames < 2 || last <= first ? nil : Double(last &- first) / Double(frames - 1) }
@@ -15,20 +20,31 @@ public struct CaptureSurvey: Sendable {
 
   /// One bus.
   public struct BusSurvey: Sendable {
+    /// The bus.
     public var name: String
+    /// Frames of any kind.
     public var frames: UInt64 = 0
+    /// With 29-bit IDs.
     public var extended: UInt64 = 0
+    /// Remote frames.
     public var remote: UInt64 = 0
+    /// Error frames.
     public var errors: UInt64 = 0
+    /// FD frames.
     public var fd: UInt64 = 0
+    /// Marked as received.
     public var received: UInt64 = 0
+    /// Marked as sent by the recorder.
     public var transmitted: UInt64 = 0
     /// Bits on the wire of all frames.
     public var bits: UInt64 = 0
     /// Most frames and most bits within one second of the clock.
     public var peakFramesPerSecond: UInt64 = 0
+    /// Most bits in one second.
     public var peakBitsPerSecond: UInt64 = 0
+    /// ns of the first; `nil` before it.
     public var first: Int64?
+    /// ns of the last.
     public var last: Int64 = 0
     /// By raw arbitration ID; at most `mostIDs`.
     public var ids: [UInt32: IDCount] = [:]
@@ -103,8 +119,10 @@ public struct CaptureSurvey: Sendable {
   /// In the order of appearance.
   public private(set) var buses: [BusSurvey] = []
 
+  /// Nothing seen yet.
   public init() {}
 
+  /// A bus that frames may come from.
   public mutating func addBus(named name: String) { buses.append(BusSurvey(name: name)) }
 
   /// Counts one record.

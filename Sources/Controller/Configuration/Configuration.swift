@@ -41,6 +41,7 @@ public struct Configuration: Equatable, Sendable {
   /// Whether the cells are LFP, by their full voltage: the table of open-circuit voltages depends on it.
   public var isLFP: Bool { self[.cellChargeDisable] < 38_500 }
 
+  /// Alike in every item and sensor.
   public static func == (one: Configuration, other: Configuration) -> Bool {
     for item in ConfigurationItem.allCases where one[item] != other[item] { return false }
     for module in 0..<30 where one.sensors[module] != other.sensors[module] { return false }

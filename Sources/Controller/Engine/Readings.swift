@@ -6,7 +6,9 @@
 public struct Readings: Sendable {
   /// What arrived since the last step.
   public struct Arrivals: OptionSet, Sendable {
+    /// Bits of the set.
     public var rawValue: UInt8
+    /// A set from its bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
     /// A complete scan of BMS1, every module answering.
     public static let scan1 = Arrivals(rawValue: 1)

@@ -5,14 +5,17 @@ import Bus
 /// `   0.010001 1  351             Rx   d 8 45 02 …`; extended IDs end in `x`; `ErrorFrame`; `CANFD` lines. Channel N is bus `canN`.
 /// Source: conventions.md §3; field order of `CANFD` as python-can's tests have it.
 public struct ASCFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
   private var isDecimal = false
   private var isRelative = false
   private var start: Int64 = 0
   private var clock: Int64 = 0
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     var cursor = line.cursor
     cursor.skipBlanks()

@@ -5,6 +5,7 @@ import Bus
 /// The digit behind TX/RX is twice the interface, plus one for TX; lower case is classic, upper case with more than eight bytes FD. The
 /// clock starts at 0 with the emulator and wraps at 100 000 s. Source: conventions.md §1.
 public struct BatteryEmulatorFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
   private var offset: Int64 = 0
   private var last: Int64 = 0
@@ -12,8 +13,10 @@ public struct BatteryEmulatorFormat: LineFormat {
   /// The clock's range.
   private static let wrap_ns: Int64 = 100_000 * 1_000_000_000
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     var cursor = line.cursor
     cursor.skipBlanks()

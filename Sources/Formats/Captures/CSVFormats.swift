@@ -4,12 +4,15 @@ import Bus
 ///
 /// Source: conventions.md §3.
 public struct SavvyCANFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
   private var hasDirection = true
   private var hasHeader = false
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     let fields = DelimitedLine.fields(line.bytes, separator: 0x2C)
     if line.bytes.isEmpty || ByteCursor(line.bytes).hasPrefix(ignoringCase: "time stamp") {
@@ -71,10 +74,13 @@ public struct SavvyCANFormat: LineFormat {
 ///
 /// Source: conventions.md §3.
 public struct PythonCANFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     if line.bytes.isEmpty || line.cursor.hasPrefix("timestamp,") {
       ignoredLines &+= 1

@@ -5,12 +5,15 @@ import Bus
 /// `(time)  can0  RX B -  00004210  [8]  A5 09 …  '....'`: what stands behind the bytes is an explanation and is not read.
 /// Source: conventions.md §1.
 public struct CandumpConsoleFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
   /// Sum of the time differences so far, if the capture was made with `-t d`.
   private var clock = CandumpClock()
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     // Colours are escape sequences between the words.
     if line.bytes.contains(0x1B) {

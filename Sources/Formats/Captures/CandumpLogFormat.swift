@@ -5,10 +5,13 @@ import Bus
 ///
 /// `(time) bus id#data`, `id#R8_9` remote, `id#1122334455667788_9` raw DLC, `id##5112233` FD with flags, error frames, ` R`/` T`.
 public struct CandumpLogFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     var cursor = line.cursor
     cursor.skipBlanks()

@@ -17,6 +17,7 @@ public struct CandumpReader: Sendable {
   @usableFromInline var lastNameMask: UInt64 = 0
   @usableFromInline var lastBus = BusID(0)
 
+  /// Nothing read yet.
   public init() {}
 
   /// Lines that hold no record and are no damage.

@@ -4,11 +4,13 @@ public struct CaptureProblem: Hashable, Sendable {
   public struct Position: Hashable, Sendable {
     /// What `number` counts.
     public enum Unit: String, Hashable, Sendable { case line, block, packet, record }
+    /// What `number` counts.
     public var unit: Unit
     /// From 1.
     public var number: UInt64
     /// Offset of its first byte in the (uncompressed) source.
     public var byteOffset: UInt64
+    /// A place in a source.
     public init(_ unit: Unit, _ number: UInt64, byteOffset: UInt64) {
       self.unit = unit
       self.number = number
@@ -36,7 +38,9 @@ public struct CaptureProblem: Hashable, Sendable {
     case incomplete
   }
 
+  /// What kind of trouble.
   public var kind: Kind
+  /// Where.
   public var position: Position
   /// What stood there, short and printable.
   public var found: String
@@ -45,6 +49,7 @@ public struct CaptureProblem: Hashable, Sendable {
   /// How many records, bytes or frames it concerns; 1 unless the source says more.
   public var count: UInt64
 
+  /// A problem at a place.
   public init(_ kind: Kind, at position: Position, found: String, expected: String, count: UInt64 = 1) {
     self.kind = kind
     self.position = position

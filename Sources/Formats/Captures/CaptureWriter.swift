@@ -26,6 +26,7 @@ public struct Losses: Sendable, Equatable {
   }
   /// Records concerned, by property.
   public private(set) var counts: [Property: UInt64] = [:]
+  /// Nothing lost yet.
   public init() {}
   /// Notes one record that lost `property`.
   public mutating func note(_ property: Property) { counts[property, default: 0] += 1 }

@@ -2,11 +2,13 @@ import Bus
 
 /// Which format a capture has, judged by its content alone.
 public struct FormatGuess: Sendable, Equatable {
+  /// What the bytes seem to be.
   public var format: CaptureFormat
   /// 0…1.
   public var confidence: Double
   /// Why, for people: `14 of the first 14 lines are frames of this format`.
   public var reason: String
+  /// A guess with its reason.
   public init(format: CaptureFormat, confidence: Double, reason: String) {
     self.format = format
     self.confidence = confidence

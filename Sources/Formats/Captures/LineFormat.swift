@@ -12,6 +12,7 @@ public protocol LineFormat: Sendable {
 }
 
 extension LineFormat {
+  /// Nothing is held back by most formats.
   public mutating func finish(buses: inout BusTable, into sink: inout some RecordSink) {}
 }
 
@@ -26,6 +27,7 @@ public struct Line {
   /// Whether a line end followed; false only for the last line of a source that was cut.
   public let isTerminated: Bool
 
+  /// A line of borrowed bytes.
   @inlinable public init(bytes: UnsafeRawBufferPointer, number: UInt64, byteOffset: UInt64, isTerminated: Bool) {
     self.bytes = bytes
     self.number = number
@@ -53,6 +55,7 @@ public struct BusTable: Sendable {
   private var lastBytes: [UInt8] = []
   private var lastID = BusID(0)
 
+  /// No bus yet.
   public init() {}
 
   /// The ID of the bus called `name`, telling `sink` of a new one. Beyond 65 535 names the last ID is shared.
@@ -87,6 +90,7 @@ public struct LineReader<Format: LineFormat>: Sendable {
   /// Longer lines are reported and skipped: no text capture has them, and memory must stay bounded.
   public static var longestLine: Int { 1 << 16 }
 
+  /// A reader that hands each line to `format`.
   public init(_ format: Format) { self.format = format }
 
   /// Reads whole lines of `bytes` and says how many bytes it took; the caller hands the rest in again with more behind it.

@@ -14,6 +14,7 @@ public enum LinkType: Sendable, Equatable {
   case pdu
   case other(UInt32)
 
+  /// The link type of a number in a file's header.
   public init(_ number: UInt32) {
     switch number {
     case 227: self = .socketCAN

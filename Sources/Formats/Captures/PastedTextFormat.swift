@@ -5,11 +5,13 @@ import Bus
 /// A line without a frame is prose: counted, never damage. A line that nearly is a frame (a length that does not fit its bytes) is
 /// reported. Source: conventions.md §1, last part.
 public struct PastedTextFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
   private var console = CandumpConsoleFormat()
   /// Columns of a logic analyser's table, once its header was seen.
   private var table: DecoderTable?
 
+  /// Nothing read or written yet.
   public init() {}
 
   /// What a line turned out to be.
@@ -19,6 +21,7 @@ public struct PastedTextFormat: LineFormat {
     case prose
   }
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     if let header = DecoderTable(header: line.bytes) {
       table = header

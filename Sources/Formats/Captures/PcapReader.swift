@@ -2,6 +2,7 @@ public import Bus
 
 /// Reads classic pcap: both byte orders, micro- and nanoseconds, every link type of `LinkType`.
 public struct PcapReader: Sendable {
+  /// Buses met so far.
   public private(set) var buses = BusTable()
   @usableFromInline var header: Header?
   @usableFromInline var packetNumber: UInt64 = 0
@@ -11,6 +12,7 @@ public struct PcapReader: Sendable {
   private var isLost = false
   /// The plain frames' record, kept over calls.
   @usableFromInline var bus = BusID(0)
+  /// Packets that hold no CAN.
   public private(set) var foreignPackets: UInt64 = 0
 
   /// What the file's header says.
@@ -25,6 +27,7 @@ public struct PcapReader: Sendable {
   /// No CAN packet is larger; a larger one is another protocol's or damage.
   @usableFromInline static var largestPacket: UInt32 { 1 << 18 }
 
+  /// Nothing read yet.
   public init() {}
 
   /// Reads whole packets and says how many bytes it took; the caller hands the rest in again with more behind it.

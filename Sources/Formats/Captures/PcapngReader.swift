@@ -3,6 +3,7 @@ public import Bus
 /// Reads pcapng: several sections and interfaces, any time resolution, directions and drop counts; blocks that hold no packets are
 /// counted, and after damage it goes on at the next block that can be one.
 public struct PcapngReader: Sendable {
+  /// Buses met so far.
   public private(set) var buses = BusTable()
   @usableFromInline var interfaces: [Interface] = []
   @usableFromInline var isSwapped = false
@@ -33,6 +34,7 @@ public struct PcapngReader: Sendable {
   static let largestBlock: UInt32 = 1 << 20
   private static let mostInterfaces = 4096
 
+  /// Nothing read or written yet.
   public init() {}
 
   /// Reads whole blocks and says how many bytes it took; the caller hands the rest in again with more behind it.

@@ -24,15 +24,20 @@ public struct SideRecord: Hashable, Sendable {
     /// PDU measurement or mark, link type USER1.
     case pdu
   }
+  /// Chain or PDU.
   public var kind: Kind
   /// When; means nothing if `precision` is `.none`.
   public var time: Timestamp
+  /// Digits that the source gave its time.
   public var precision: TimePrecision
+  /// The bus it came from.
   public var bus: BusID
+  /// Which way it went.
   public var direction: Direction
   /// The packet as it stood in the capture, header included.
   public var bytes: [UInt8]
 
+  /// A record with its bytes as they stood.
   public init(
     kind: Kind, time: Timestamp, precision: TimePrecision, bus: BusID, direction: Direction = .unknown, bytes: [UInt8]
   ) {

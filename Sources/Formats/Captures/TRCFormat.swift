@@ -4,14 +4,17 @@ import Bus
 ///
 /// Times are milliseconds since `$STARTTIME`, days since 1899-12-30. Source: conventions.md §3.
 public struct TRCFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
   private var version = 10
   private var start: Int64 = 0
   /// Columns of version 2: `N,O,T,B,I,d,R,L,D`.
   private var columns: [UInt8] = []
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// One line of the format.
   public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
     var cursor = line.cursor
     cursor.skipBlanks()

@@ -16,6 +16,7 @@ public final class GzipInflater {
   public private(set) var problem: CaptureProblem?
   private var consumed: UInt64 = 0
 
+  /// Ready for the first member.
   public init() {
     isOpen = linkbms_inflate_init(&stream) == Z_OK
     if !isOpen { fail("no memory to unpack", "32 KiB of memory") }

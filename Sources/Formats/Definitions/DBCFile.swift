@@ -4,9 +4,11 @@ public import Bus
 ///
 /// Source: conventions.md §4.
 public struct DBCFile: Sendable {
+  /// Text of the `VERSION` line.
   public var version: String = ""
   /// `BU_`: the nodes.
   public var nodes: [String] = []
+  /// Messages in the order of the file.
   public var messages: [DBCMessage] = []
   /// `VAL_TABLE_`: named tables.
   public var valueTables: [(name: String, values: [DBCValue])] = []
@@ -18,13 +20,16 @@ public struct DBCFile: Sendable {
   public var attributeDefinitions: [DBCAttributeDefinition] = []
   /// `BA_` of the network and of nodes (messages and signals hold their own).
   public var attributes: [String: DBCAttributeValue] = [:]
+  /// Attribute values by node, then by attribute.
   public var nodeAttributes: [String: [String: DBCAttributeValue]] = [:]
   /// Sections the tool has no use for (`NS_`, `BS_`, `EV_`, `SIG_GROUP_`, …), verbatim, in order, for writing back.
   public var unknownSections: [String] = []
   /// Line end and encoding of the source, kept when written back.
   public var usesCRLF = false
+  /// Whether the file was UTF-8; else CP1252.
   public var isUTF8 = true
 
+  /// An empty file.
   public init() {}
 }
 
@@ -38,8 +43,11 @@ public struct DBCMessage: Sendable {
   public var length: Int
   /// Sending node, `nil` for `Vector__XXX`.
   public var sender: String?
+  /// Signals in the order of the file.
   public var signals: [DBCSignal] = []
+  /// Text of its `CM_` line.
   public var comment: String?
+  /// Attribute values by name.
   public var attributes: [String: DBCAttributeValue] = [:]
   /// `GenMsgCycleTime`, own or by default, in milliseconds; `nil` if 0 or not given.
   public var cycleTime_ms: Int?
@@ -48,6 +56,7 @@ public struct DBCMessage: Sendable {
   /// Line of the `BO_`, 0 if made in memory.
   public var line = 0
 
+  /// A message without signals.
   public init(id: ArbitrationID, name: String, length: Int, sender: String? = nil) {
     self.id = id
     self.name = name
@@ -61,7 +70,9 @@ public struct DBCMessage: Sendable {
 
 /// `SG_`: one signal.
 public struct DBCSignal: Sendable {
+  /// Motorola is big-endian.
   public enum ByteOrder: Sendable { case littleEndian, bigEndian }
+  /// How raw bits become a number.
   public enum Encoding: Sendable { case integer, float32, float64 }
   /// How the signal depends on others.
   public enum Multiplexing: Sendable, Equatable {
@@ -76,23 +87,38 @@ public struct DBCSignal: Sendable {
   public var name: String
   /// As in the DBC: Intel = least significant bit; Motorola = most significant bit, sawtooth numbering.
   public var startBit: Int
+  /// Bits, 1…64.
   public var bitLength: Int
+  /// Which byte comes first.
   public var byteOrder: ByteOrder
+  /// Whether the top bit is a sign.
   public var isSigned: Bool
+  /// Integer unless `SIG_VALTYPE_` says otherwise.
   public var encoding: Encoding = .integer
+  /// Physical = raw × factor + offset.
   public var factor: DBCNumber
+  /// See `factor`.
   public var offset: DBCNumber
+  /// Least physical value; with `maximum` 0 no range is meant.
   public var minimum: DBCNumber
+  /// Greatest physical value.
   public var maximum: DBCNumber
+  /// Empty where there is none.
   public var unit: String
+  /// Nodes that take the signal.
   public var receivers: [String] = []
+  /// Whether it is always there.
   public var multiplexing: Multiplexing = .always
   /// `VAL_`, in the file's order.
   public var values: [DBCValue] = []
+  /// Text of its `CM_` line.
   public var comment: String?
+  /// Attribute values by name.
   public var attributes: [String: DBCAttributeValue] = [:]
+  /// Line in the file, from 1; 0 = made by code.
   public var line = 0
 
+  /// A signal in its place.
   public init(
     name: String, startBit: Int, bitLength: Int, byteOrder: ByteOrder = .littleEndian, isSigned: Bool = false,
     factor: DBCNumber = 1, offset: DBCNumber = 0, minimum: DBCNumber = 0, maximum: DBCNumber = 0, unit: String = ""
@@ -121,8 +147,11 @@ public struct DBCSignal: Sendable {
 
 /// One entry of a value table.
 public struct DBCValue: Sendable, Equatable {
+  /// The raw value that the label stands for.
   public var raw: Int64
+  /// What a person reads.
   public var label: String
+  /// A label for a raw value.
   public init(_ raw: Int64, _ label: String) {
     self.raw = raw
     self.label = label
@@ -138,12 +167,14 @@ public struct DBCNumber: Sendable, Equatable, ExpressibleByIntegerLiteral, Expre
   /// As written, for writing back: `0.1`, `1E-3`.
   public var description: String
 
+  /// A whole number.
   public init(integerLiteral value: Int64) {
     self.value = Double(value)
     exact = (value, 0)
     description = String(value)
   }
 
+  /// The number as written, so that 0.1 stays 0.1.
   public init(floatLiteral value: Double) { self = DBCNumber(String(value)) ?? 0 }
 
   /// Reads a decimal number, with or without an exponent; `nil` if it is none.
@@ -192,6 +223,7 @@ public struct DBCNumber: Sendable, Equatable, ExpressibleByIntegerLiteral, Expre
     return decimals <= 15 ? (isNegative ? -mantissa : mantissa, decimals) : nil
   }
 
+  /// Alike in value, whatever the spelling.
   public static func == (a: DBCNumber, b: DBCNumber) -> Bool { a.value == b.value }
 }
 
@@ -199,6 +231,7 @@ public struct DBCNumber: Sendable, Equatable, ExpressibleByIntegerLiteral, Expre
 public struct DBCAttributeDefinition: Sendable, Equatable {
   /// What the attribute belongs to.
   public enum Scope: String, Sendable { case network = "", node = "BU_", message = "BO_", signal = "SG_", environment = "EV_" }
+  /// What values an attribute may have.
   public enum Kind: Sendable, Equatable {
     case integer(ClosedRange<Int64>?)
     case hex(ClosedRange<Int64>?)
@@ -206,10 +239,15 @@ public struct DBCAttributeDefinition: Sendable, Equatable {
     case string
     case enumeration([String])
   }
+  /// The attribute's name.
   public var name: String
+  /// What it belongs to.
   public var scope: Scope
+  /// What values it may have.
   public var kind: Kind
+  /// Value where none is given.
   public var defaultValue: DBCAttributeValue?
+  /// A definition of an attribute.
   public init(name: String, scope: Scope, kind: Kind, defaultValue: DBCAttributeValue? = nil) {
     self.name = name
     self.scope = scope

@@ -6,7 +6,9 @@ import Bus
 public struct DBCParser {
   /// What was read, and what was wrong with it.
   public struct Result: Sendable {
+    /// The definitions that could be read.
     public var file: DBCFile
+    /// What was wrong, in the order of the file.
     public var problems: [DBCProblem]
   }
 

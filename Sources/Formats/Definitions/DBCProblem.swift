@@ -45,14 +45,20 @@ public struct DBCProblem: Sendable, Hashable, CustomStringConvertible {
   /// How bad.
   public enum Severity: String, Sendable { case error, warning }
 
+  /// Frozen id of the rule.
   public var rule: Rule
+  /// Whether the file can be used all the same.
   public var severity: Severity
   /// From 1; 0 where the place is not in a text.
   public var line: Int
+  /// From 1.
   public var column: Int
+  /// What stood there.
   public var found: String
+  /// What would have been right.
   public var expected: String
 
+  /// A problem at a line and column.
   public init(_ rule: Rule, _ severity: Severity = .error, line: Int, column: Int = 1, found: String, expected: String) {
     self.rule = rule
     self.severity = severity

@@ -3,18 +3,21 @@ import Protocols
 
 /// One protocol as it is defined: sidecar and DBC, with what it extends taken over.
 public struct Definition: Sendable {
+  /// What a DBC cannot say.
   public let sidecar: Sidecar
   /// All messages, under the IDs of the default address.
   public let dbc: DBCFile
   /// Overlays by file name.
   public let overlays: [String: DBCFile]
 
+  /// A definition from its parts; overlays by the name of their file.
   public init(sidecar: Sidecar, dbc: DBCFile, overlays: [String: DBCFile] = [:]) {
     self.sidecar = sidecar
     self.dbc = dbc
     self.overlays = overlays
   }
 
+  /// Its short name, as in `--protocol`.
   public var protocolName: String { sidecar.protocolName }
 
   /// The variant of that name; the first for `nil`.
@@ -127,8 +130,11 @@ public struct Definition: Sendable {
 
   /// An ID of a message and the address in it.
   public struct MessageSlotPlace: Sendable, Hashable {
+    /// The ID a frame is seen under.
     public var id: ArbitrationID
+    /// The battery's address in that ID.
     public var address: UInt8
+    /// Whether the ID carries an address.
     public var hasAddress: Bool
   }
 

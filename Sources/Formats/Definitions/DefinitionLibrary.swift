@@ -2,6 +2,7 @@
 public struct DefinitionLibrary: Sendable {
   /// In the order of the protocols' names.
   public private(set) var definitions: [Definition] = []
+  /// What was wrong with the files, in their order.
   public private(set) var problems: [DefinitionProblem] = []
 
   /// A library without definitions.

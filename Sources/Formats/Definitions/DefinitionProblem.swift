@@ -36,12 +36,16 @@ public struct DefinitionProblem: Sendable, Hashable, CustomStringConvertible {
     case ambiguous = "D17"
   }
 
+  /// Frozen id of the rule.
   public var rule: Rule
+  /// The file.
   public var path: String
   /// From 1; 0 for the file as a whole.
   public var line: Int
+  /// What was found and expected.
   public var text: String
 
+  /// A problem at a line of a file.
   public init(_ rule: Rule, _ path: String, line: Int, _ text: String) {
     self.rule = rule
     self.path = path

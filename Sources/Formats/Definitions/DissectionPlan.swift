@@ -9,6 +9,7 @@ public struct DissectionPlan: Sendable {
   /// By index of `plan.signals`.
   public var signals: [SignalInfo]
 
+  /// A plan with its names.
   public init(plan: ProtocolPlan, messages: [MessageInfo], signals: [SignalInfo]) {
     self.plan = plan
     self.messages = messages
@@ -21,18 +22,22 @@ public enum Side: String, Hashable, Sendable, CaseIterable { case battery, inver
 
 /// What people want to know of a message.
 public struct MessageInfo: Sendable {
+  /// Name of the message.
   public var name: String
   /// Protocol id; `nil` for a plain DBC.
   public var protocolName: String?
   /// Variant id.
   public var variant: String?
+  /// Which side sends it.
   public var sender: Side?
   /// Sending node in the DBC.
   public var node: String?
+  /// For people, from the DBC.
   public var comment: String?
   /// Nominal period in milliseconds.
   public var cycleTime_ms: Int?
 
+  /// What is known of a message beside its plan.
   public init(
     name: String, protocolName: String? = nil, variant: String? = nil, sender: Side? = nil, node: String? = nil,
     comment: String? = nil, cycleTime_ms: Int? = nil
@@ -49,9 +54,11 @@ public struct MessageInfo: Sendable {
 
 /// What people want to know of a signal.
 public struct SignalInfo: Sendable {
+  /// Name of the signal.
   public var name: String
   /// As people write it; empty for a bare number.
   public var unit: String
+  /// For people, from the DBC.
   public var comment: String?
   /// Labels of raw values.
   public var labels: [Int64: String]
@@ -60,6 +67,7 @@ public struct SignalInfo: Sendable {
   /// Whether the payload bytes are ASCII.
   public var isText: Bool
 
+  /// What is known of a signal beside its plan.
   public init(
     name: String, unit: String = "", comment: String? = nil, labels: [Int64: String] = [:], flag: SignalFlag? = nil,
     isText: Bool = false
@@ -77,12 +85,14 @@ public struct SignalInfo: Sendable {
 public struct SignalFlag: Sendable, Hashable {
   /// From worst to mildest.
   public enum Severity: String, Sendable, CaseIterable, Hashable { case fault, protection, alarm, warning, notice }
+  /// How bad it is when set.
   public var severity: Severity
   /// For people: `cell low voltage`.
   public var text: String
   /// Raw values that mean "set"; empty = anything but 0.
   public var setValues: [Int64]
 
+  /// A bit with its meaning.
   public init(severity: Severity, text: String, setValues: [Int64] = []) {
     self.severity = severity
     self.text = text

@@ -17,6 +17,7 @@ public struct MessageEncoder: Sendable {
 
   private let dissection: DissectionPlan
 
+  /// Encodes messages of this plan.
   public init(_ dissection: DissectionPlan) { self.dissection = dissection }
 
   /// A frame of `message` with `values`; what is not given stays 0.

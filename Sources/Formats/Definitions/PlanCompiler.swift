@@ -5,14 +5,19 @@ public import Protocols
 public struct PlanCompiler {
   /// What a definition beyond the DBC adds. A plain DBC has none of it.
   public struct Context {
+    /// Name in the output; `nil` for a DBC alone.
     public var protocolName: String?
+    /// Variant in the output.
     public var variant: String?
     /// DBC node → side.
     public var roles: [String: Side] = [:]
+    /// What a bit means, by `Message.Signal` or `Signal`.
     public var flags: [String: SignalFlag] = [:]
+    /// Signals that are read as ASCII.
     public var textSignals: Set<String> = []
     /// The IDs under which a message travels; default: its own, without an address.
     public var ids: (DBCMessage) -> [MessageSlot] = { [MessageSlot(id: $0.id, message: 0)] }
+    /// Nothing said beside the DBC.
     public init() {}
   }
 
@@ -25,6 +30,7 @@ public struct PlanCompiler {
   /// Signals left out, with the reason: wider than 64 bits, outside the payload, multiplexor unknown.
   public private(set) var omissions: [String] = []
 
+  /// A compiler without state.
   public init() {}
 
   /// Compiles one DBC without a sidecar.

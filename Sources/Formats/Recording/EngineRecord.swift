@@ -18,8 +18,11 @@ public enum EngineRecord: Equatable, Sendable {
 
   /// One chain's scan.
   public struct Scan: Equatable, Sendable {
+    /// 0 or 1.
     public var chain: UInt8 = 0
+    /// Modules that answered.
     public var moduleCount: UInt8 = 0
+    /// Cells that the scan held.
     public var cellCount: UInt16 = 0
     /// 0.1 mV, as many as are configured.
     public var cells: [UInt16] = []
@@ -27,17 +30,25 @@ public enum EngineRecord: Equatable, Sendable {
     public var stacks: [Int32] = []
     /// 0.1 °C, five a module.
     public var temperatures: [Int16] = []
+    /// Open sensors by module, T1 in bit 0.
     public var open: [UInt8] = []
+    /// Shorted sensors by module.
     public var shorted: [UInt8] = []
   }
 
   /// A step's other inputs.
   public struct Input: Equatable, Sendable {
+    /// `Readings.Arrivals` as bits.
     public var arrived: UInt8 = 0
+    /// Raw reading of the current sensor.
     public var currentRaw: Int32 = 0
+    /// Raw reading of V-in.
     public var inputRaw: Int32 = 0
+    /// Raw reading of V-out.
     public var outputRaw: Int32 = 0
+    /// The controller's own supply, mV.
     public var supply_mV: Int32 = 0
+    /// First module that did not answer, by chain; 255 = none.
     public var lost: [UInt8] = [255, 255]
     /// 0 none, 1 reset, 2 hold, 3 release, 4 configuration unreadable, 5 configure.
     public var command: UInt8 = 0
@@ -47,21 +58,35 @@ public enum EngineRecord: Equatable, Sendable {
 
   /// A step's outputs and derived values.
   public struct Output: Equatable, Sendable {
+    /// `SystemStatus` as its number.
     public var status: UInt8 = 0
+    /// `ChainStatus` of BMS1 as its number.
     public var bms1: UInt8 = 0
+    /// `ChainStatus` of BMS2 as its number.
     public var bms2: UInt8 = 0
+    /// `Contactors` as bits.
     public var contactors: UInt8 = 0
     /// Bit 0 charging, bit 1 discharging forbidden.
     public var marks: UInt8 = 0
+    /// `DigitalOutputs` as bits.
     public var digital: UInt8 = 0
+    /// Charge current allowed, mA.
     public var chargeLimit_mA: Int32 = 0
+    /// Discharge current allowed, mA.
     public var dischargeLimit_mA: Int32 = 0
+    /// Calibrated, positive while charging, mA.
     public var current_mA: Int32 = 0
+    /// Sum of the module voltages, mV.
     public var voltage_mV: Int32 = 0
+    /// 0.01 %.
     public var stateOfCharge: Int32 = 0
+    /// mAh.
     public var charge_mAh: Int32 = 0
+    /// Whole equivalents.
     public var cycles: Int32 = 0
+    /// Events of the step.
     public var events: UInt8 = 0
+    /// Mask by module slot.
     public var balancing: [UInt16] = []
 
     /// Names and values, to say which one differs.

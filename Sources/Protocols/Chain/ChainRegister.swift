@@ -1,25 +1,46 @@
 /// The registers of a LinkSlave's chip. Source: linkslave-chain.md §6.
 public enum ChainRegister {
+  /// INIT: cluster ID and bus switch.
   public static let initialize: UInt8 = 0x01
+  /// SYS_CFG_GLOBAL: sleep.
   public static let global: UInt8 = 0x02
+  /// SYS_CFG1: balancing drivers, pause, soft reset, diagnostics.
   public static let systemConfiguration1: UInt8 = 0x03
+  /// SYS_CFG2: communication time-out, odd count of cells.
   public static let systemConfiguration2: UInt8 = 0x04
+  /// SYS_DIAG: switches of the diagnostics.
   public static let diagnostics: UInt8 = 0x05
+  /// ADC_CFG: start of conversion, tag.
   public static let conversion: UInt8 = 0x06
+  /// OV_UV_EN: which cells are compared.
   public static let thresholdEnable: UInt8 = 0x08
+  /// CELL_OV_FLT: bit n − 1 = cell terminal n.
   public static let overvoltageFaults: UInt8 = 0x09
+  /// CELL_UV_FLT.
   public static let undervoltageFaults: UInt8 = 0x0A
+  /// CB_OPEN_FLT.
   public static let balancingOpen: UInt8 = 0x1A
+  /// CB_SHORT_FLT.
   public static let balancingShort: UInt8 = 0x1B
+  /// CB_DRV_STS: drivers that are on.
   public static let driverState: UInt8 = 0x1C
+  /// AN_OT_UT_FLT.
   public static let analogueFaults: UInt8 = 0x20
+  /// GPIO_SHORT_ANx_OPEN_STS.
   public static let analogueOpen: UInt8 = 0x21
+  /// COM_STATUS: count of bad messages.
   public static let communicationState: UInt8 = 0x23
+  /// FAULT1_STATUS.
   public static let fault1: UInt8 = 0x24
+  /// FAULT2_STATUS.
   public static let fault2: UInt8 = 0x25
+  /// FAULT3_STATUS.
   public static let fault3: UInt8 = 0x26
+  /// MEAS_STACK.
   public static let stack: UInt8 = 0x32
+  /// MEAS_IC_TEMP.
   public static let chipTemperature: UInt8 = 0x48
+  /// TH_ALL_CT: OV in the high byte, UV in the low.
   public static let allThresholds: UInt8 = 0x4B
 
   /// Balancing order of cell terminal 1…14.

@@ -2,20 +2,26 @@ public import Bus
 
 /// Writes Vector ASC: hexadecimal, absolute times from the first record's date, classic and FD.
 public struct ASCWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
   private var channels = ChannelTable(first: 1)
   private var origin: Int64?
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {}
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { channels.add(name) }
 
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) {
     if origin == nil { header(0, &output) }
     output.append("End TriggerBlock\n")
   }
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     // The date in the header has milliseconds: the rest stands in the times.
     let own = record.time.nanoseconds
@@ -39,6 +45,7 @@ public struct ASCWriter: CaptureWriter {
     output.append(0x0A)
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) { losses.note(.sideRecord) }
 
   private func header(_ start: Int64, _ output: inout ByteBuffer) {

@@ -2,17 +2,23 @@ public import Bus
 
 /// Writes SavvyCAN's CSV. It has no FD flags, remote or error frames: those are left out and counted.
 public struct SavvyCANWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
   private var channels = ChannelTable(first: 0)
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {
     output.append("Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n")
   }
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { channels.add(name) }
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) {}
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     let frame = record.frame
     if frame.flags.contains(.error) { return losses.note(.errorFrame) }
@@ -34,21 +40,28 @@ public struct SavvyCANWriter: CaptureWriter {
     output.append(0x0A)
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) { losses.note(.sideRecord) }
 }
 
 /// Writes python-can's CSV. It has no bus, direction or FD flags.
 public struct PythonCANWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {
     output.append("timestamp,arbitration_id,extended,remote,error,dlc,data\n")
   }
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) {}
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) {}
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     losses.note(record, without: [.direction, .bus, .fdFlags, .rawDLC])
     let frame = record.frame
@@ -63,5 +76,6 @@ public struct PythonCANWriter: CaptureWriter {
     output.append(0x0A)
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) { losses.note(.sideRecord) }
 }

@@ -2,6 +2,7 @@ public import Bus
 
 /// Writes candump's compact log, byte for byte as `candump -L` does; with nine digits of time where the source has them.
 public struct CandumpWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
   private var names: [String] = []
   private var renamed: [Bool] = []
@@ -10,9 +11,12 @@ public struct CandumpWriter: CaptureWriter {
   /// - Parameter direction: writes ` R`/` T` where it is known. tshark rejects logs that have it.
   public init(direction: Bool = true) { writesDirection = direction }
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {}
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) {}
 
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) {
     // Blanks would make two words of a name, line ends two records of one.
     let word = String(name.map { $0.isWhitespace || ($0.asciiValue ?? 0x21) < 0x21 ? "_" : $0 })
@@ -20,6 +24,7 @@ public struct CandumpWriter: CaptureWriter {
     names.append(word.isEmpty ? "can\(bus.index)" : word)
   }
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     losses.note(record, without: writesDirection ? [] : [.direction])
     if Int(record.bus.index) < renamed.count, renamed[Int(record.bus.index)] { losses.note(.busName) }
@@ -48,6 +53,7 @@ public struct CandumpWriter: CaptureWriter {
     end(record.direction, &output)
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) {
     // A chain packet's kind becomes the pseudo-ID; odd bit counts do not survive (linkslave-chain.md §13.4).
     var id: UInt64 = 1

@@ -40,13 +40,18 @@ extension ByteBuffer {
 ///
 /// The first record decides between micro- and nanoseconds, so that a source's digits come back as they were.
 public struct PcapWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
   private var isNanoseconds: Bool?
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {}
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) {}
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) { if isNanoseconds == nil { header(false, &output) } }
 
   private mutating func header(_ isNanoseconds: Bool, _ output: inout ByteBuffer) {
@@ -56,6 +61,7 @@ public struct PcapWriter: CaptureWriter {
     }
   }
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     if isNanoseconds == nil { header(record.precision.writtenDigits == 9, &output) }
     let isFine = isNanoseconds ?? false
@@ -72,11 +78,13 @@ public struct PcapWriter: CaptureWriter {
     SocketCANPacket.append(record.frame, to: &output)
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) { losses.note(.sideRecord) }
 }
 
 /// Writes pcapng: an interface a bus with its name, nanoseconds, directions. A file that ends anywhere between two blocks is whole.
 public struct PcapngWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
   private var interfaces: [Key: UInt32] = [:]
   private var names: [String] = []
@@ -88,16 +96,21 @@ public struct PcapngWriter: CaptureWriter {
     var isNanoseconds: Bool
   }
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {
     // Section header without a length, so that it need not be known.
     for word in [0x0A0D_0D0A, 28, 0x1A2B_3C4D, 1, .max, .max, 28] as [UInt32] { output.append(word: word) }
   }
 
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { names.append(name) }
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) {}
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     losses.note(record, without: [])
     let isFine = record.precision.writtenDigits == 9
@@ -110,6 +123,7 @@ public struct PcapngWriter: CaptureWriter {
     }
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) {
     let interface = interface(record.bus, record.kind == .chain ? 147 : 148, true, &output)
     packet(interface, record.precision == .none ? 0 : record.time.nanoseconds, record.direction, record.bytes.count, &output) {

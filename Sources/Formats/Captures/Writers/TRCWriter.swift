@@ -2,17 +2,23 @@ public import Bus
 
 /// Writes PEAK TRC 2.1 with columns N, O, T, B, I, d, R, L, D.
 public struct TRCWriter: CaptureWriter {
+  /// What could not be written so far.
   public private(set) var losses = Losses()
   private var channels = ChannelTable(first: 1)
   private var origin: Int64?
   private var number: UInt64 = 0
 
+  /// Nothing read or written yet.
   public init() {}
 
+  /// What stands before the first record.
   public mutating func begin(into output: inout ByteBuffer) {}
+  /// A bus that records may name.
   public mutating func addBus(_ bus: BusID, named name: String, into output: inout ByteBuffer) { channels.add(name) }
+  /// What stands after the last record.
   public mutating func finish(into output: inout ByteBuffer) { if origin == nil { header(0, &output) } }
 
+  /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
     let own = record.time.nanoseconds
     let time = record.precision == .none ? (origin ?? 0) : own
@@ -42,6 +48,7 @@ public struct TRCWriter: CaptureWriter {
     output.append("\r\n")
   }
 
+  /// One chain or PDU record, or the note that it is lost.
   public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) { losses.note(.sideRecord) }
 
   private func type(_ frame: CANFrame) -> String {
