@@ -61,7 +61,21 @@ struct JSONRenderer: FrameRenderer {
     output.pointee.append(string: JSONText.quoted(record.kind.rawValue))
     append(",\"data\":\"")
     for byte in record.bytes { output.pointee.append(hex: UInt64(byte), digits: 2) }
-    append("\"}\n")
+    append("\"")
+    if let packet = ChainPacket(record) {
+      append(",\"text\":")
+      output.pointee.append(string: JSONText.quoted(ChainText.line(packet)))
+      if let frame = packet.frame {
+        append(frame.isIntact ? ",\"intact\":true" : ",\"intact\":false")
+        let fields = packet.kind == .answer || frame.command != .read ? ChainText.fields(frame) : []
+        let list = fields.map {
+          "\(JSONText.quoted($0.name)):{\"value\":\(JSONText.quoted($0.value)),\"unit\":\(JSONText.quoted($0.unit))}"
+        }
+        output.pointee.append(
+          string: ",\"node\":\(frame.clusterID),\"register\":\(frame.register),\"fields\":{\(list.joined(separator: ","))}")
+      }
+    }
+    append("}\n")
   }
 
   private mutating func begin(number: UInt64, time stamp: Timestamp, _ precision: TimePrecision, bus: BusID, _ direction: Direction)

@@ -73,6 +73,15 @@ struct TextRenderer: FrameRenderer {
     pen = put(busText, of: busBase, at: pen)
     output.pointee.advance(pen - start)
     output.pointee.append(string: record.kind.rawValue)
+    if let packet = ChainPacket(record) {
+      // A chain frame says what it is; its bytes stand in front as those of a CAN frame do.
+      for byte in packet.bytes {
+        output.pointee.append(0x20)
+        output.pointee.append(hex: UInt64(byte), digits: 2)
+      }
+      output.pointee.append(string: "  \(ChainText.line(packet))\n")
+      return
+    }
     for byte in record.bytes {
       output.pointee.append(0x20)
       output.pointee.append(hex: UInt64(byte), digits: 2)

@@ -1,0 +1,88 @@
+import Analysis
+import ArgumentParser
+import Bus
+import Formats
+
+/// `chain`: what master and slaves said to each other.
+struct ChainCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chain",
+    abstract: "Show a capture of a LinkSlave chain, a line for each request with its answers, and what is wrong in it.",
+    discussion: HelpText.discussion(
+      "Reads pcapng and pcap with link type USER0 (147) and candump lines of chain1 and chain2. `decode` shows the same capture "
+        + "frame by frame. Exit status: 0 nothing odd; 1 findings, or the file is damaged; 2 could not read it.",
+      examples: [
+        ("linkbms chain bench.pcapng", "the whole conversation"),
+        ("linkbms chain --findings bench.log", "only what is wrong"),
+      ]))
+
+  @Argument(help: ArgumentHelp("Captures; - is standard input.", valueName: "file"), completion: .file())
+  var files: [String] = []
+  @Flag(help: "Only what is wrong.")
+  var findings = false
+  @OptionGroup var input: InputOptions
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    var status = ExitStatus.done
+    for file in try world.captures(files) {
+      var capture = try CaptureInput(path: file, format: input.from)
+      if input.explain { world.explain(capture) }
+      var sink = ChainSink()
+      while try capture.readWindow(into: &sink) {
+        if world.isInterrupted || (input.strict && sink.problems.hasDamage) { break }
+        try show(&sink, in: &world)
+      }
+      sink.conversation.finish()
+      try show(&sink, in: &world)
+      status = max(status, try verdict(sink, capture.name, in: &world), world.report(sink.problems, of: capture.name))
+    }
+    return status
+  }
+
+  private func show(_ sink: inout ChainSink, in world: inout some World) throws {
+    for transaction in sink.conversation.takeTransactions() where !findings {
+      let time = transaction.precision == .none ? "" : ByteTime.text(transaction.time.nanoseconds) + "  "
+      try world.print("\(time)chain\(transaction.chain)  \(transaction.line)")
+    }
+  }
+
+  private func verdict(_ sink: ChainSink, _ name: String, in world: inout some World) throws -> ExitStatus {
+    guard sink.conversation.frames > 0 else {
+      throw WorldError(message: "\(name): found no chain frames, expected pcapng of link type 147 or lines of chain1 or chain2")
+    }
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    for finding in sink.conversation.findings {
+      let total = sink.conversation.counts[finding.kind] ?? 1
+      let node = finding.node == 0 ? "" : " node \(finding.node)"
+      try world.print(
+        style.alarming("\(finding.kind.rawValue)") + ": chain\(finding.chain)\(node), record \(finding.record): \(finding.text)"
+          + (total > 1 ? " (\(total) × in all)" : ""))
+    }
+    if sink.conversation.findings.isEmpty { try world.print("\(name): \(sink.conversation.frames) frames, nothing odd") }
+    return sink.conversation.findings.isEmpty ? .done : .findings
+  }
+}
+
+/// Hands chain packets to the conversation.
+private struct ChainSink: RecordSink {
+  var conversation = ChainConversation()
+  private(set) var problems = ProblemLog()
+  private var number: UInt64 = 0
+
+  mutating func busAppeared(_ bus: BusID, named name: String) {}
+  mutating func receive(_ record: borrowing CANRecord) { number &+= 1 }
+  mutating func receive(_ record: SideRecord) {
+    number &+= 1
+    conversation.take(record, number: number)
+  }
+  mutating func report(_ problem: CaptureProblem) { problems.note(problem) }
+}
+
+/// Seconds with nine decimals.
+enum ByteTime {
+  static func text(_ nanoseconds: Int64) -> String {
+    let fraction = String(nanoseconds.magnitude % 1_000_000_000)
+    return (nanoseconds < 0 ? "-" : "") + "\(nanoseconds.magnitude / 1_000_000_000)."
+      + String(repeating: "0", count: max(0, 9 - fraction.count)) + fraction
+  }
+}
