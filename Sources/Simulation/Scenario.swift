@@ -20,6 +20,8 @@ public struct Scenario: Sendable {
   public var installedModules: [Int]?
   /// Readings that stay as given.
   public var pinned: Pinned?
+  /// Whether the chains run frame by frame, with the real master and virtual nodes; else scan by scan.
+  public var isFrameLevel = false
   /// A, positive while charging.
   public var load = LoadProfile()
   /// Offset of the current sensor from the start, A.

@@ -36,6 +36,12 @@ public enum ScenarioFile {
         case "plant": plant(value)
         case "pinned": pinned(value)
         case "load": for step in value.items(key, &problems) { load(step) }
+        case "chain":
+          switch value.text(key, &problems) {
+          case "frames": scenario.isFrameLevel = true
+          case "scans": scenario.isFrameLevel = false
+          default: problems.append(value.problem(.value, "chain: found \(value.found), expected scans, frames"))
+          }
         case "load-period": scenario.load.period = number(value, key)
         case "faults": for fault in value.items(key, &problems) { self.fault(fault) }
         case "expect": for expectation in value.items(key, &problems) { expect(expectation) }

@@ -1,4 +1,5 @@
 public import Controller
+import Protocols
 private import Glibc
 
 /// Engine, chains, PDU, cells and inverter in one virtual time. Everything comes from a scenario and its seed.
@@ -25,6 +26,9 @@ public struct Simulator: Sendable {
   public private(set) var startState: PersistentState?
   /// Checks every step.
   public private(set) var auditor: Auditor
+
+  /// The chains frame by frame, where the scenario wants that.
+  public var links: [ChainLink] = []
 
   private var random: SplitMix64
   private var clock_ns: Int64
@@ -54,6 +58,11 @@ public struct Simulator: Sendable {
     isActive = scenario.faults.map { _ in false }
     auditor = Auditor(scenario.configuration)
     openTemperature = Simulator.openTemperature(scenario.configuration)
+    if scenario.isFrameLevel {
+      links = ChainNumber.allCases.filter { scenario.configuration.slaves($0) > 0 }.map {
+        ChainLink($0, scenario.configuration, nodes: scenario.installed($0))
+      }
+    }
     readings.supply_mV = Int32(clamping: Int64((scenario.supply * 1000).rounded()))
   }
 
@@ -152,6 +161,7 @@ public struct Simulator: Sendable {
     if !isPDUSilent {
       pdu.read(current: current, input: scenario.pinned?.input ?? pack.total, into: &readings, random: &random)
     }
+    if scenario.isFrameLevel { return measureByFrames() }
     guard now + 1e-9 >= nextScan else { return }
     nextScan = max(nextScan + 1, now)
     var module = 0
@@ -160,6 +170,72 @@ public struct Simulator: Sendable {
       if count > 0 { scan(chain, firstModule: module, count) }
       module += count
     }
+  }
+
+  /// The cells' voltages go to the nodes, the masters talk to them, and what they read goes to the controller.
+  private mutating func measureByFrames() {
+    // The same readings as scan by scan, faults included, are what the nodes have to measure.
+    var module = 0
+    for index in links.indices {
+      let chain = links[index].number
+      let count = scenario.installed(chain)
+      let perModule = scenario.configuration.cellsPerModule(chain)
+      var wanted = self
+      wanted.fillAll(chain, firstModule: module, count)
+      module += count
+      links[index].noise = 0
+      links[index].chain.cutBefore = nil
+      for node in 0..<count {
+        links[index].chain.nodes[node].defect = .none
+        let slot = chain.index * 15 + node
+        for cell in 0..<perModule {
+          links[index].chain.nodes[node].cells[CellMap.terminal(cell: cell, of: perModule) - 1] =
+            wanted.readings.cells[chain.index * Readings.chainCells + node * perModule + cell]
+        }
+        links[index].chain.nodes[node].stack_mV = UInt32(max(0, wanted.readings.stacks[slot]))
+        for sensor in 0..<5 {
+          let bit: UInt8 = 1 << UInt8(sensor)
+          let celsius = Double(wanted.readings.temperatures[slot * 5 + sensor]) / 10
+          links[index].chain.nodes[node].analogue[sensor] =
+            wanted.readings.openSensors[slot] & bit != 0
+            ? 0x7FFF
+            : wanted.readings.shortedSensors[slot] & bit != 0
+              ? 1
+              : ChainConversion.temperatureCode(
+                celsius, resistance: scenario.configuration[.ntcResistance], beta: scenario.configuration[.ntcBeta])
+        }
+      }
+      for (place, fault) in scenario.faults.enumerated() where isActive[place] {
+        switch fault.kind {
+        case .slaveDead(chain, let dead) where (1...count).contains(dead): links[index].chain.nodes[dead - 1].defect = .dead
+        case .chainCut(chain, let cut): links[index].chain.cutBefore = cut - 1
+        case .noise(chain, let percent): links[index].noise = percent / 100
+        default: break
+        }
+      }
+      for node in 0..<scenario.configuration.slaves(chain) {
+        links[index].balance(engine.outputs.balancing[chain.index * 15 + node], module: node)
+      }
+      switch links[index].run(until: Int64(now * 1e6), random: &random) {
+      case .complete:
+        links[index].write(to: &readings, scenario.configuration)
+        readings.arrived.insert(.scan(chain))
+        readings.lostModules[chain.index] = 255
+      case .failed(let fault):
+        readings.arrived.insert(.failure(chain))
+        readings.lostModules[chain.index] = fault.module
+      case nil: break
+      }
+    }
+  }
+
+  /// Readings of a chain as the plant has them, faults included.
+  private mutating func fillAll(_ chain: ChainNumber, firstModule: Int, _ count: Int) {
+    for module in 0..<count {
+      let start = pack.moduleStarts[firstModule + module]
+      fill(chain, module, firstModule + module, start, pack.moduleStarts[firstModule + module + 1] - start)
+    }
+    disturb(chain)
   }
 
   private func isOn(_ matches: (Fault.Kind) -> Bool) -> Bool {

@@ -19,6 +19,8 @@ public struct ChainConversation: Sendable {
     public var request: ChainFrame
     /// Intact answers, in order.
     public var answers: [ChainFrame] = []
+    /// Answers heard, damaged ones too.
+    public var heard = 0
     /// Whether the echo came.
     public var hasEcho = false
     /// Answers that the request asks for.
@@ -187,11 +189,12 @@ public struct ChainConversation: Sendable {
 
   private mutating func answer(_ frame: ChainFrame, _ record: SideRecord, _ line: inout Line, _ chain: UInt8) {
     guard let open = line.open else { return note(.stray, chain, frame.clusterID, ChainRegister.name(frame.register) ?? "a frame") }
+    line.open?.heard += 1
     let node = open.request.clusterID
     guard frame.isIntact else {
       return note(.crc, chain, node, "an answer with CRC \(ChainText.hex(frame.crc)), expected \(ChainText.hex(frame.expectedCRC))")
     }
-    let place = UInt8(truncatingIfNeeded: open.answers.count)
+    let place = UInt8(truncatingIfNeeded: open.heard)
     let register = open.request.command == .read ? open.request.register &+ place : open.request.register
     if frame.register != register {
       note(
@@ -253,11 +256,11 @@ public struct ChainConversation: Sendable {
     line.open = nil
     let node = open.request.clusterID
     if line.hasEchoes, !open.hasEcho { note(.missingEcho, chain, node, "the request of record \(open.record)") }
-    if open.answers.count < open.expected {
+    if open.heard < open.expected {
       // Nobody under ID 0 is how an enumeration ends.
-      let isSearch = node == 0 && open.request.command == .read && open.answers.isEmpty
+      let isSearch = node == 0 && open.request.command == .read && open.heard == 0
       if !isSearch {
-        note(.missingAnswer, chain, node, "\(open.answers.count) of \(open.expected) answers to record \(open.record)")
+        note(.missingAnswer, chain, node, "\(open.heard) of \(open.expected) answers to record \(open.record)")
       }
     }
     transactions.append(open)

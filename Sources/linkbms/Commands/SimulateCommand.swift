@@ -4,6 +4,7 @@ import Bus
 import Controller
 import Formats
 import HostIO
+import Protocols
 import Simulation
 
 /// `simulate`: controller, chains, PDU, battery and load in virtual time.
@@ -78,6 +79,7 @@ struct SimulateCommand: ToolCommand {
     }
     var simulator = Simulator(scenario)
     var judge = ScenarioJudge(scenario)
+    if record != nil { for index in simulator.links.indices { simulator.links[index].isKept = true } }
     var recorder = try record.map { path throws(WorldError) in try Recorder(path, simulator) }
     let texts = EventText(scenario.configuration)
     let isLive = world.terminal.isTerminal && !quiet && (factor ?? 60) != .infinity
@@ -92,7 +94,7 @@ struct SimulateCommand: ToolCommand {
       var events: [String] = []
       for index in 0..<simulator.engine.events.count { events.append(texts.event(simulator.engine.events[index].kind)) }
       judge.observe(simulator.engine, now: simulator.now, seconds: seconds, events: events)
-      try recorder?.write(simulator, events)
+      try recorder?.write(&simulator, events)
       for event in events {
         let line = "\(ScenarioTime.text(simulator.now))  \(event)"
         if isLive { recent.append(line) } else if !quiet { try world.print(line) }
@@ -216,7 +218,9 @@ private struct Recorder {
     } catch { throw WorldError(error, writing: path) }
     var buffer = ByteBuffer()
     writer.begin(into: &buffer)
-    writer.addBus(BusID(0), named: "pdu", into: &buffer)
+    for (index, name) in ["pdu", "chain1", "chain2"].enumerated() {
+      writer.addBus(BusID(UInt16(index)), named: name, into: &buffer)
+    }
     try put(&buffer)
     try start(simulator, at: Simulator.epoch_ns)
   }
@@ -229,8 +233,9 @@ private struct Recorder {
         state: simulator.startState.map(StateFile.text) ?? ""), time)
   }
 
-  mutating func write(_ simulator: Simulator, _ events: [String]) throws(WorldError) {
+  mutating func write(_ simulator: inout Simulator, _ events: [String]) throws(WorldError) {
     let time = simulator.time_ns
+    try writeChains(&simulator)
     if simulator.starts != starts { try start(simulator, at: time) }
     for chain in ChainNumber.allCases where simulator.readings.arrived.contains(.scan(chain)) {
       try record(.scan(.init(chain, simulator.readings, simulator.scenario.configuration)), time)
@@ -242,6 +247,25 @@ private struct Recorder {
       do throws(OutputError) {
         try log.write("\(ScenarioTime.text(simulator.now))  \(event)\n")
       } catch { throw WorldError(error, writing: path + ".log") }
+    }
+  }
+
+  /// The frames that passed on the chains, where they run frame by frame.
+  private mutating func writeChains(_ simulator: inout Simulator) throws(WorldError) {
+    for index in simulator.links.indices {
+      let chain = simulator.links[index].number
+      for passed in simulator.links[index].takePassed() {
+        let bytes = passed.frame?.bytes ?? []
+        // Source: linkslave-chain.md §13.3; bit 5 says that this is a simulation.
+        let flags = passed.kind | (passed.frame == nil ? 0 : 1 << 2) | 1 << 5
+        var buffer = ByteBuffer()
+        writer.write(
+          SideRecord(
+            kind: .chain, time: Timestamp(nanoseconds: Simulator.epoch_ns + passed.time_us * 1000), precision: .nanoseconds,
+            bus: BusID(UInt16(chain.index) + 1), direction: passed.kind == 0 || passed.kind == 3 ? .transmitted : .received,
+            bytes: [1, chain.rawValue + 1, flags, UInt8(bytes.count * 8), 0, 0, 0, 0] + bytes), into: &buffer)
+        try put(&buffer)
+      }
     }
   }
 
