@@ -59,7 +59,7 @@ let package = Package(
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "AnalysisTests", dependencies: ["Analysis", "Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Formats", "Controller"], swiftSettings: strict),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Analysis", "Formats", "Controller"], swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Formats", "Controller", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
