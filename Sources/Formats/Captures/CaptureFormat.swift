@@ -20,6 +20,10 @@ public enum CaptureFormat: String, CaseIterable, Hashable, Sendable {
   case batteryEmulator = "battery-emulator"
   /// Text that people paste: ESPHome, struct can_frame dumps, `ID dlc bytes`, `ID: … Data: …`, prose between.
   case pasted
+  /// SPI tables and annotations of logic analysers, for LinkSlave chains.
+  case analyser
+  /// Value change dumps, for LinkSlave chains.
+  case vcd
 
   /// Name for people.
   public var title: String {
@@ -34,6 +38,8 @@ public enum CaptureFormat: String, CaseIterable, Hashable, Sendable {
     case .pythonCAN: "python-can CSV"
     case .batteryEmulator: "Battery-Emulator log"
     case .pasted: "pasted text"
+    case .analyser: "logic analyser's SPI table"
+    case .vcd: "value change dump"
     }
   }
 
@@ -41,7 +47,7 @@ public enum CaptureFormat: String, CaseIterable, Hashable, Sendable {
   public var isWritable: Bool {
     switch self {
     case .candump, .pcap, .pcapng, .asc, .trc, .savvycan, .pythonCAN: true
-    case .candumpConsole, .batteryEmulator, .pasted: false
+    case .candumpConsole, .batteryEmulator, .pasted, .analyser, .vcd: false
     }
   }
 }

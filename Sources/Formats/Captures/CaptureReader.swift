@@ -13,6 +13,8 @@ public enum CaptureReader: Sendable {
   case pythonCAN(LineReader<PythonCANFormat>)
   case batteryEmulator(LineReader<BatteryEmulatorFormat>)
   case pasted(LineReader<PastedTextFormat>)
+  case analyser(LineReader<AnalyserTableFormat>)
+  case vcd(LineReader<VCDFormat>)
 
   /// A reader for `format`.
   public init(_ format: CaptureFormat) {
@@ -27,6 +29,8 @@ public enum CaptureReader: Sendable {
     case .pcap: self = .pcap(PcapReader())
     case .pcapng: self = .pcapng(PcapngReader())
     case .pasted: self = .pasted(LineReader(PastedTextFormat()))
+    case .analyser: self = .analyser(LineReader(AnalyserTableFormat()))
+    case .vcd: self = .vcd(LineReader(VCDFormat()))
     }
   }
 
@@ -78,6 +82,12 @@ public enum CaptureReader: Sendable {
     case .pasted(var reader):
       taken = reader.read(bytes, isEnd: isEnd, into: &sink)
       self = .pasted(reader)
+    case .analyser(var reader):
+      taken = reader.read(bytes, isEnd: isEnd, into: &sink)
+      self = .analyser(reader)
+    case .vcd(var reader):
+      taken = reader.read(bytes, isEnd: isEnd, into: &sink)
+      self = .vcd(reader)
     }
     return taken
   }
@@ -95,6 +105,8 @@ public enum CaptureReader: Sendable {
     case .pythonCAN(let reader): reader.format.ignoredLines
     case .batteryEmulator(let reader): reader.format.ignoredLines
     case .pasted(let reader): reader.format.ignoredLines
+    case .analyser(let reader): reader.format.ignoredLines
+    case .vcd(let reader): reader.format.ignoredLines
     }
   }
 }

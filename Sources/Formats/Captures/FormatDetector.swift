@@ -89,6 +89,13 @@ public enum FormatDetector {
         guesses.append(FormatGuess(format: .pythonCAN, confidence: 1, reason: "line \(line.number) names python-can's columns"))
       } else if cursor.hasPrefix("base hex") || cursor.hasPrefix("base dec") {
         guesses.append(FormatGuess(format: .asc, confidence: 1, reason: "line \(line.number) is a Vector ASC header"))
+      } else if AnalyserTableFormat.columns(line.bytes) != nil {
+        guesses.append(
+          FormatGuess(format: .analyser, confidence: 1, reason: "line \(line.number) names the columns of an SPI table"))
+      } else if line.number == 1, cursor.hasPrefix("spi-") || cursor.hasPrefix("spi:") {
+        guesses.append(FormatGuess(format: .analyser, confidence: 1, reason: "begins with an SPI annotation of sigrok"))
+      } else if cursor.hasPrefix("$timescale") || cursor.hasPrefix("$var ") {
+        guesses.append(FormatGuess(format: .vcd, confidence: 1, reason: "line \(line.number) is a VCD header"))
       } else if DecoderTable(header: line.bytes) != nil {
         guesses.append(
           FormatGuess(format: .pasted, confidence: 1, reason: "line \(line.number) names the columns of a decoder's table"))
@@ -117,7 +124,7 @@ public enum FormatDetector {
     case .savvycan: count(SavvyCANFormat())
     case .pythonCAN: count(PythonCANFormat())
     case .pasted: count(PastedTextFormat())
-    case .pcap, .pcapng: return nil
+    case .pcap, .pcapng, .analyser, .vcd: return nil
     }
     guard counter.records > 0 else { return nil }
     let tried = Double(counter.records + counter.damaged)

@@ -55,7 +55,7 @@ struct ConvertCommand: ToolCommand {
     case .trc: return try convert(TRCWriter(), format, in: &world)
     case .savvycan: return try convert(SavvyCANWriter(), format, in: &world)
     case .pythonCAN: return try convert(PythonCANWriter(), format, in: &world)
-    case .candump, .candumpConsole, .batteryEmulator, .pasted:
+    case .candump, .candumpConsole, .batteryEmulator, .pasted, .analyser, .vcd:
       return try convert(CandumpWriter(direction: !noDirection), .candump, in: &world)
     }
   }

@@ -1,0 +1,98 @@
+import Bus
+
+/// Value change dumps of a logic analyser: chip select, clock and data of a chain's transceiver, found by their names. Data is sampled at
+/// the falling clock edge (SPI mode 1). Source: linkslave-chain.md §2 and §13.2.
+public struct VCDFormat: LineFormat {
+  /// Lines that hold no record and are no damage.
+  public private(set) var ignoredLines: UInt64 = 0
+  private enum Wire: Sendable { case select, clock, data }
+  private var wires: [String: Wire] = [:]
+  private var picoseconds: Int64 = 1000
+  private var isTimescaleOpen = false
+  private var time: Int64 = 0
+  private var select = true
+  private var clock = false
+  private var data = false
+  private var start: Int64?
+  private var bits: [Bool] = []
+  private var assembler = ChainAssembler()
+
+  /// Nothing read yet.
+  public init() {}
+
+  /// One line of the format.
+  public mutating func read(_ line: Line, buses: inout BusTable, into sink: inout some RecordSink) {
+    let words = String(decoding: line.bytes, as: UTF8.self).split(separator: " ").map(String.init)
+    guard let first = words.first else { return }
+    if first == "$timescale" || isTimescaleOpen {
+      timescale(words)
+    } else if first == "$var", words.count >= 5 {
+      declare(words, line, &sink)
+    } else if first.hasPrefix("$") {
+      ignoredLines &+= 1
+    } else if first.hasPrefix("#") {
+      guard let ticks = Int64(first.dropFirst()) else { return sink.report(line.problem(expected: "a time as #number")) }
+      let (product, overflow) = ticks.multipliedReportingOverflow(by: picoseconds)
+      time = overflow ? time : product / 1000
+      // Several changes may stand behind the time.
+      for word in words.dropFirst() { change(word, &buses, &sink) }
+    } else {
+      for word in words { change(word, &buses, &sink) }
+    }
+  }
+
+  /// A period that the file cuts is malformed, and kept.
+  public mutating func finish(buses: inout BusTable, into sink: inout some RecordSink) {
+    if start != nil { end(&buses, &sink) }
+  }
+
+  private mutating func timescale(_ words: [String]) {
+    isTimescaleOpen = !words.contains("$end")
+    let text = words.joined()
+    let digits = text.drop { !$0.isNumber }.prefix { $0.isNumber }
+    guard let number = Int64(digits) else { return }
+    let unit = text.drop { !$0.isNumber }.drop { $0.isNumber }.prefix { $0.isLetter }
+    let scales: [Substring: Int64] = ["s": 1_000_000_000_000, "ms": 1_000_000_000, "us": 1_000_000, "ns": 1000, "ps": 1]
+    picoseconds = number * (scales[unit] ?? 1000)
+  }
+
+  /// `$var wire 1 ! CSB_RX $end`: the receiving lines hold the whole conversation, so they go first.
+  private mutating func declare(_ words: [String], _ line: Line, _ sink: inout some RecordSink) {
+    let name = words[4].lowercased()
+    if name.contains("tx"), !wires.isEmpty { return }
+    let wire: Wire? =
+      name.contains("cs") || name.contains("select") || name.contains("enable")
+      ? .select
+      : name.contains("clk") || name.contains("sck") || name.contains("clock")
+        ? .clock : name.contains("data") || name.contains("mosi") || name.contains("miso") || name.contains("sdi") ? .data : nil
+    guard let wire else {
+      ignoredLines &+= 1
+      return
+    }
+    if name.contains("rx") { wires = wires.filter { $0.value != wire } }
+    if !wires.values.contains(wire) { wires[words[3]] = wire }
+  }
+
+  private mutating func change(_ word: String, _ buses: inout BusTable, _ sink: inout some RecordSink) {
+    guard let value = word.first, value == "0" || value == "1", let wire = wires[String(word.dropFirst())] else { return }
+    let isHigh = value == "1"
+    switch wire {
+    case .select:
+      if select, !isHigh { (start, bits) = (time, []) }
+      if !select, isHigh, start != nil { end(&buses, &sink) }
+      select = isHigh
+    case .clock:
+      if clock, !isHigh, !select, bits.count < 4096 { bits.append(data) }
+      clock = isHigh
+    case .data: data = isHigh
+    }
+  }
+
+  private mutating func end(_ buses: inout BusTable, _ sink: inout some RecordSink) {
+    var bytes = [UInt8](repeating: 0, count: (bits.count + 7) / 8)
+    for (index, bit) in bits.enumerated() where bit { bytes[index / 8] |= 0x80 >> UInt8(index % 8) }
+    assembler.emit(bytes, bits: bits.count, at: start, duration: time - (start ?? time), buses: &buses, into: &sink)
+    start = nil
+    bits = []
+  }
+}
