@@ -68,6 +68,9 @@ public struct ChainLink: Sendable {
   /// Orders what the controller wants balanced.
   public mutating func balance(_ mask: UInt16, module: Int) { master.balance(mask, module: module) }
 
+  /// No open-wire test while contactors close.
+  public mutating func allowDiagnosis(_ isAllowed: Bool) { master.allowsDiagnosis = isAllowed }
+
   /// Hands out what passed.
   public mutating func takePassed() -> [Passed] {
     defer { passed.removeAll(keepingCapacity: true) }
@@ -103,7 +106,10 @@ public struct ChainLink: Sendable {
       readings.shortedSensors[slot] = shorted
     }
     readings.moduleCounts[number.index] = UInt8(clamping: master.found)
-    readings.cellCounts[number.index] = UInt16(clamping: modules * perModule)
+    // A cell whose wire is open is not there: the count says so, and the controller opens.
+    var open = 0
+    for module in 0..<modules { open += master.openWires[module].nonzeroBitCount }
+    readings.cellCounts[number.index] = UInt16(clamping: modules * perModule - open)
   }
 }
 

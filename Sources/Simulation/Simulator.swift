@@ -184,9 +184,11 @@ public struct Simulator: Sendable {
       wanted.fillAll(chain, firstModule: module, count)
       module += count
       links[index].noise = 0
+      links[index].allowDiagnosis(!engine.outputs.contactors.contains(.precharge))
       links[index].chain.cutBefore = nil
       for node in 0..<count {
         links[index].chain.nodes[node].defect = .none
+        links[index].chain.nodes[node].openWires = 0
         let slot = chain.index * 15 + node
         for cell in 0..<perModule {
           links[index].chain.nodes[node].cells[CellMap.terminal(cell: cell, of: perModule) - 1] =
@@ -208,6 +210,8 @@ public struct Simulator: Sendable {
       for (place, fault) in scenario.faults.enumerated() where isActive[place] {
         switch fault.kind {
         case .slaveDead(chain, let dead) where (1...count).contains(dead): links[index].chain.nodes[dead - 1].defect = .dead
+        case .brokenSenseWire(chain, let broken, let cell) where (1...count).contains(broken) && (1...perModule).contains(cell):
+          links[index].chain.nodes[broken - 1].openWires |= 1 << UInt16(CellMap.terminal(cell: cell - 1, of: perModule) - 1)
         case .chainCut(chain, let cut): links[index].chain.cutBefore = cut - 1
         case .noise(chain, let percent): links[index].noise = percent / 100
         default: break

@@ -97,6 +97,19 @@ import Testing
     #expect(rig.engine.values.stateOfCharge > 0)
   }
 
+  @Test func readingsBeyondProtectDoNotSetTheCharge() {
+    var rig = EngineRig.running()
+    let before = rig.engine.values.stateOfCharge
+    rig.readings.cells[6] = 49_998
+    rig.run(2)
+    rig.readings.cells[6] = 300
+    rig.run(2)
+    rig.readings.cells[6] = 35_900
+    rig.readings.cellCounts[0] = 31
+    rig.run(2)
+    #expect(rig.engine.values.stateOfCharge == before && rig.engine.values.isEstimate)
+  }
+
   private func now(_ uptime: Int64, mustOpen: Bool = false, mayClose: Bool = true, output: Int32 = 100_000)
     -> ContactorSequence.Situation
   {

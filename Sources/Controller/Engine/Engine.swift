@@ -268,6 +268,8 @@ public struct Engine: Sendable {
 
   /// A full or an empty cell sets the counter; so does the first scan where nothing was stored. Source: spec/controller.md §6.
   private mutating func anchor(_ all: LimitCheck.Extremes, _ now_ns: Int64) {
+    // A cell beyond protect, or a wrong count: a broken wire is likelier than a full battery. What is not trusted sets nothing.
+    guard check.protect == nil, fault == nil else { return }
     if all.high.value > configuration[.cellChargeDisable] {
       if counter.set(10_000, isEstimate: false) { append(.stateOfChargeSet(10_000, isEstimate: false), now_ns) }
     } else if all.low.value < configuration[.cellDischargeDisable] {

@@ -75,6 +75,12 @@ public struct ChainMaster: Sendable {
   public private(set) var found = 0
   /// Whether a node behind the last one answered in the last enumeration (B only: C forwards both ways).
   public private(set) var hasExtraNode = false
+  /// Cells whose sense wire the last test found open, by module, lowest cell in bit 0.
+  public private(set) var openWires: InlineArray<15, UInt16> = InlineArray(repeating: 0)
+  /// Whether the open-wire test may run: not while contactors close.
+  public var allowsDiagnosis = true
+  /// Open-wire tests that have ended.
+  public private(set) var diagnoses: UInt32 = 0
   /// Frames with a wrong CRC, by module.
   public private(set) var damagedFrames: InlineArray<15, UInt32> = InlineArray(repeating: 0)
   /// Requests that had to be repeated.
@@ -87,6 +93,13 @@ public struct ChainMaster: Sendable {
     case reading(Int), checking(Int), ordering(Int, Int)
     /// Behind the last node: its switch opens the way, somebody is asked for, the way is closed again.
     case opening, looking, closing
+    /// Open-wire test: which of its steps, and at which node.
+    case diagnosing(Diagnosis, Int)
+  }
+
+  /// Steps of the open-wire test (linkslave-chain.md §11): the odd inputs are pulled down, converted and read, then the even ones.
+  private enum Diagnosis: Sendable {
+    case begin, pullOdd, convertOdd, readOdd, pullEven, convertEven, readEven, release, end
   }
 
   /// How far a node is on its way to an ID.
@@ -117,6 +130,12 @@ public struct ChainMaster: Sendable {
   private var ordered: InlineArray<15, UInt16> = InlineArray(repeating: 0)
   private var renewAt: Int64 = 0
   private var isPaused = false
+  private var nextDiagnosis: Int64 = 0
+  private var foundOpen: InlineArray<15, UInt16> = InlineArray(repeating: 0)
+  /// µs from one open-wire test to the next (§11, D).
+  static let diagnosisPeriod: Int64 = 60_000_000
+  /// An open input falls below this, whatever the cell has: 100 mV as a code.
+  static let openWireCode: UInt16 = 655
 
   /// A chain that has not been woken.
   public init(_ settings: Settings) { self.settings = settings }
@@ -158,6 +177,7 @@ public struct ChainMaster: Sendable {
     case .assigning(let node), .configuring(let node, _), .reading(let node), .checking(let node), .ordering(let node, _): node
     case .looking: settings.modules
     case .opening, .closing: settings.modules - 1
+    case .diagnosing(_, let node): node
     default: 0
     }
   }
@@ -190,6 +210,10 @@ public struct ChainMaster: Sendable {
     failuresInRow += 1
     ordered = InlineArray(repeating: 0)
     switch phase {
+    case .diagnosing:
+      // The pull-downs must not stay closed: the next scan would read them. What was known stays known.
+      foundOpen = openWires
+      phase = .diagnosing(.release, 0)
     case .reading, .checking, .ordering, .converting, .pausing:
       let hasLostSettings: Bool
       if case .restarted = fault { hasLostSettings = true } else { hasLostSettings = false }
@@ -258,6 +282,7 @@ public struct ChainMaster: Sendable {
     case .checking(let node):
       return .send(prepare(readRequest(ChainRegister.fault1, 3, id: identifier(node)), answers: 3, now_us))
     case .ordering(let node, let terminal): return order(node, terminal, now_us)
+    case .diagnosing(let step, let node): return diagnose(step, node, now_us)
     }
   }
 
@@ -364,9 +389,61 @@ public struct ChainMaster: Sendable {
     scans.complete &+= 1
     failuresInRow = 0
     measurements = scanning
+    if allowsDiagnosis, now_us >= nextDiagnosis {
+      nextDiagnosis = now_us + ChainMaster.diagnosisPeriod
+      foundOpen = InlineArray(repeating: 0)
+      phase = .diagnosing(.begin, 0)
+      return advance(now_us)
+    }
     guard isPaused else { return .wait(until: nextScan) }
     isPaused = false
     return .send(global(ChainRegister.systemConfiguration1, 0x9001 | 0x80))
+  }
+
+  // MARK: Open-wire test
+
+  private mutating func diagnose(_ step: Diagnosis, _ node: Int, _ now_us: Int64) -> Action {
+    let base: UInt16 = settings.generation == .b ? 0x9081 : 0x1081
+    switch step {
+    case .begin:
+      phase = .diagnosing(.pullOdd, 0)
+      isPaused = true
+      return .send(global(ChainRegister.systemConfiguration1, base | 0x60))
+    case .pullOdd, .pullEven:
+      phase = .diagnosing(step == .pullOdd ? .convertOdd : .convertEven, 0)
+      notBefore = now_us + 5_000
+      return .send(global(ChainRegister.diagnostics, step == .pullOdd ? 0x8 : 0x4))
+    case .convertOdd, .convertEven:
+      phase = .diagnosing(step == .convertOdd ? .readOdd : .readEven, 0)
+      tag = (tag + 1) & 0xF
+      notBefore = now_us + 600
+      return .send(global(ChainRegister.conversion, settings.generation == .b ? UInt16(tag) << 12 | 0x0C3F : 0x0C3F))
+    case .readOdd, .readEven:
+      return .send(prepare(readRequest(ChainRegister.cell(14), 14, id: identifier(node)), answers: 14, now_us))
+    case .release:
+      phase = .diagnosing(.end, 0)
+      return .send(global(ChainRegister.diagnostics, 0))
+    case .end:
+      phase = .idle
+      isPaused = false
+      openWires = foundOpen
+      diagnoses &+= 1
+      return .send(global(ChainRegister.systemConfiguration1, base))
+    }
+  }
+
+  /// Used cells that collapse while their input is pulled down.
+  private mutating func takeDiagnosis(_ step: Diagnosis, _ node: Int) {
+    for cell in 0..<min(14, max(7, settings.cellsPerModule)) {
+      let terminal = CellMap.terminal(cell: cell, of: settings.cellsPerModule)
+      let isPulled = terminal % 2 == (step == .readOdd ? 1 : 0)
+      if isPulled, pending[14 - terminal] & 0x7FFF < ChainMaster.openWireCode { foundOpen[node] |= 1 << UInt16(cell) }
+    }
+    if node + 1 < settings.modules {
+      phase = .diagnosing(step, node + 1)
+    } else {
+      phase = .diagnosing(step == .readOdd ? .pullEven : .release, 0)
+    }
   }
 
   // MARK: Requests
@@ -441,8 +518,16 @@ public struct ChainMaster: Sendable {
       trouble = trouble ?? .unexpected(module: module)
       return
     }
-    if case .reading = phase, frame.data & 0x8000 == 0 { trouble = trouble ?? .notReady(module: module) }
+    if isMeasuring, frame.data & 0x8000 == 0 { trouble = trouble ?? .notReady(module: module) }
     if place < 23 { pending[place] = frame.data }
+  }
+
+  /// Whether what comes is measured values.
+  private var isMeasuring: Bool {
+    switch phase {
+    case .reading, .diagnosing: true
+    default: false
+    }
   }
 
   /// Before the first conversion no tag is known.
@@ -470,6 +555,7 @@ public struct ChainMaster: Sendable {
     case .opening: phase = .looking
     case .closing: startIdle(now_us)
     case .reading(let node): take(node, now_us)
+    case .diagnosing(let step, let node): takeDiagnosis(step, node)
     case .checking(let node):
       for index in 0..<3 { scanning.faults[node * 3 + index] = pending[index] }
       // RESET or POR after both were cleared: its settings are gone.

@@ -312,6 +312,24 @@ struct Random {
     #expect(rig.chain.nodes[1].balancing(at: rig.now + 61_000_000) == 0)
   }
 
+  @Test(arguments: ChainGeneration.allCases) func anOpenWireIsFoundAtItsCell(generation: ChainGeneration) {
+    var rig = ChainRig(modules: 3, cells: 8, generation: generation)
+    rig.run(1_000_000)
+    #expect(rig.master.diagnoses == 1 && (0..<3).allSatisfy { rig.master.openWires[$0] == 0 })
+    // CT3 and CT12 of the second module: its cells 3 and 6.
+    rig.chain.nodes[1].openWires = 1 << 2 | 1 << 11
+    rig.run(61_000_000)
+    #expect(rig.master.openWires[1] == 0b10_0100 && rig.master.openWires[0] == 0 && rig.master.diagnoses == 2)
+    #expect(rig.chain.nodes[1].content(ChainRegister.diagnostics) == 0 && rig.chain.nodes[1].content(3) & 0x60 == 0)
+    rig.chain.nodes[1].openWires = 0
+    rig.master.allowsDiagnosis = false
+    rig.run(61_000_000)
+    #expect(rig.master.diagnoses == 2)
+    rig.master.allowsDiagnosis = true
+    rig.run(1_000_000)
+    #expect(rig.master.openWires[1] == 0 && rig.outcomes.allSatisfy { $0 == .complete })
+  }
+
   @Test func aNodeNobodySpeaksToResets() {
     var slave = VirtualSlave()
     var answers: [ChainFrame] = []
