@@ -34,10 +34,17 @@ public enum AtomicFile {
     close(descriptor)
     guard synced == 0 else { throw HostError(aside, attempt: "write", code: code) }
     reached(.synced)
-    // The old file gets a second name before it loses its first: at no moment is there no good file.
+    // The old file gets a second name before it loses its first: at no moment is there no good file, nor none before it.
     let previous = path + ".previous"
-    unlink(previous)
-    if link(path, previous) != 0, errno != ENOENT { throw HostError(previous, attempt: "keep the old file as", code: errno) }
+    let second = previous + ".new"
+    unlink(second)
+    if link(path, second) == 0 {
+      guard rename(second, previous) == 0 else { throw HostError(previous, attempt: "keep the old file as", code: errno) }
+      // Two names of one file are left as they are by a rename: then one is too many.
+      unlink(second)
+    } else if errno != ENOENT {
+      throw HostError(previous, attempt: "keep the old file as", code: errno)
+    }
     reached(.linked)
     guard rename(aside, path) == 0 else { throw HostError(path, attempt: "replace", code: errno) }
     reached(.renamed)
