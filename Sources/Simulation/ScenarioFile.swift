@@ -60,8 +60,8 @@ public enum ScenarioFile {
 
     private mutating func number(_ node: YAMLNode, _ key: String) -> Double? {
       let text = node.text(key, &problems)
-      if let value = Double(text), value.isFinite { return value }
-      problems.append(node.problem(.value, "\(key): found \(node.found), expected a number"))
+      if let value = Double(text), value.isFinite, abs(value) <= 1e9 { return value }
+      problems.append(node.problem(.value, "\(key): found \(node.found), expected a number of at most 1e9"))
       return nil
     }
 
@@ -96,7 +96,7 @@ public enum ScenarioFile {
       // What follows from the rest need not be written.
       if !pairs.contains(where: { $0.key == "cell-count" }) {
         configuration[.cellCount] =
-          configuration[.bms1Slaves] * configuration[.bms1Cells] + configuration[.bms2Slaves] * configuration[.bms2Cells]
+          configuration[.bms1Slaves] &* configuration[.bms1Cells] &+ configuration[.bms2Slaves] &* configuration[.bms2Cells]
       }
       scenario.configuration = configuration
     }

@@ -294,7 +294,7 @@ public struct Simulator: Sendable {
     var open: UInt8 = 0
     for sensor in 0..<5 {
       if enabled & 1 << UInt8(sensor) != 0 {
-        readings.temperatures[slot * 5 + sensor] = Int16((pack.temperature[place] * 10).rounded())
+        readings.temperatures[slot * 5 + sensor] = Int16(max(-2731, min(32_767, (pack.temperature[place] * 10).rounded())))
       } else {
         readings.temperatures[slot * 5 + sensor] = openTemperature
         open |= 1 << UInt8(sensor)

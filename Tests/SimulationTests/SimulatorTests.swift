@@ -95,8 +95,10 @@ import Testing
     for (text, part) in [
       ("faults: [{at: 1, fault: slave-ded}]", "did you mean \"slave-dead\""), ("durration: 5", "unknown key \"durration\""),
       ("expect: [{at: 5}]", "an expectation without status"), ("configuration: {preset: lead}", "expected lfp, li-ion"),
-      ("configuration: {bms1-slaves: 99}", "bms1-slaves: found 99"), ("expect: [{at: 5, status: RUNING}]", "expected NO DATA"),
-      ("load: [{at: x}]", "found \"x\", expected a number"),
+      ("configuration: {bms1-slaves: 99}", "bms1-slaves: found 99"), ("configuration: {bms1-slaves: -6}", "bms1-slaves: found -6"),
+      ("configuration: {bms1-slaves: 2000000000, bms1-cells-per-module: 2000000000}", "bms1-slaves: found 2000000000"),
+      ("expect: [{at: 5, status: RUNING}]", "expected NO DATA"),
+      ("load: [{at: x}]", "found \"x\", expected a number"), ("duration: 1e300", "expected a number of at most 1e9"),
     ] {
       let problems = ScenarioFile.parse(text, path: "s.yaml").problems
       #expect(problems.contains { "\($0)".contains(part) }, "\(part): \(problems)")

@@ -33,10 +33,10 @@ public struct Configuration: Equatable, Sendable {
     sensors[module] = mask & 0x1F
   }
 
-  /// LinkSlaves on a chain.
-  public func slaves(_ chain: ChainNumber) -> Int { Int(self[chain == .bms1 ? .bms1Slaves : .bms2Slaves]) }
-  /// Cells on each module of a chain.
-  public func cellsPerModule(_ chain: ChainNumber) -> Int { Int(self[chain == .bms1 ? .bms1Cells : .bms2Cells]) }
+  /// LinkSlaves on a chain, 0…15 whatever is written: a value outside is a violation, never a size.
+  public func slaves(_ chain: ChainNumber) -> Int { Int(min(15, max(0, self[chain == .bms1 ? .bms1Slaves : .bms2Slaves]))) }
+  /// Cells on each module of a chain, 7…14 whatever is written.
+  public func cellsPerModule(_ chain: ChainNumber) -> Int { Int(min(14, max(7, self[chain == .bms1 ? .bms1Cells : .bms2Cells]))) }
 
   /// Whether the cells are LFP, by their full voltage: the table of open-circuit voltages depends on it.
   public var isLFP: Bool { self[.cellChargeDisable] < 38_500 }

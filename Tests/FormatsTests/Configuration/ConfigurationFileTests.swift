@@ -70,6 +70,18 @@ import Testing
     #expect(!ConfigurationFile.parse("a: [").problems.isEmpty && !ConfigurationFile.parse("").problems.isEmpty)
   }
 
+  /// Found by fuzzing: a count outside its range was taken for the size of a list.
+  @Test(arguments: [Int32.min, -6, 16, 99, .max]) func countsOutsideTheirRangeAreViolationsAndNoSizes(count: Int32) {
+    for item in [ConfigurationItem.bms1Slaves, .bms2Slaves, .bms1Cells, .bms2Cells, .cellCount, .usedCells] {
+      var configuration = Configuration()
+      configuration[item] = count
+      #expect(
+        configuration.violations.contains(.outOfRange(item, value: count)) || item == .cellCount && count <= 400 && count >= 7)
+      let reading = ConfigurationFile.parse(ConfigurationFile.text(configuration))
+      #expect(reading.configuration[item] == count && !reading.complaints.isEmpty)
+    }
+  }
+
   @Test func aStateIsWholeOrNone() throws {
     var state = PersistentState()
     state.charge_mAs = 123_456_789
