@@ -36,13 +36,13 @@ struct ParallelParts {
 }
 
 /// The parts are read-only memory.
-private struct SendableParts: @unchecked Sendable {
+private struct SendableParts: @unchecked Sendable {  // pointers into a mapped file that nobody writes to, alive until all jobs end
   let list: [UnsafeRawBufferPointer]
   init(_ list: [UnsafeRawBufferPointer]) { self.list = list }
 }
 
 /// A place for each part's result; every job writes its own and they are read when all have ended.
-private final class PartResults: @unchecked Sendable {
+private final class PartResults: @unchecked Sendable {  // one slot a job; read only after concurrentPerform has returned
   private let slots: UnsafeMutablePointer<SummarySink?>
   private let count: Int
 

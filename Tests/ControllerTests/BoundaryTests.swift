@@ -200,6 +200,17 @@ import Testing
     #expect(sequence.step(now(40_000_000, mustOpen: true)) == .nothing)
   }
 
+  /// A line broken on purpose showed that nothing stood on this threshold: 95 % of V-in, and at most 1 A.
+  @Test(arguments: [(Int32(94_999), Int32(0), false), (95_000, 0, true), (95_000, 1000, true), (95_000, -1001, false)])
+  func aWeldIsNinetyFivePercentWithoutCurrent(output: Int32, current: Int32, isWeld: Bool) {
+    var sequence = ContactorSequence()
+    for step in 0..<4 { _ = sequence.step(now(Int64(step) * 100_000)) }
+    _ = sequence.step(now(1_000_000, mustOpen: true))
+    var later = now(40_000_000, mustOpen: true, output: output)
+    later.current = current
+    #expect(sequence.contactors.isEmpty && (sequence.step(later) == .weldSuspected) == isWeld)
+  }
+
   @Test func aDipOfTheOutputIsNoWeldAndNoLoss() {
     var rig = EngineRig.running()
     for _ in 0..<5 {
