@@ -18,6 +18,13 @@ public struct TerminalDevice: Sendable {
     return Int(size.ws_col)
   }
 
+  /// Height in rows; `nil` if it is no terminal or does not know.
+  public var rows: Int? {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 0 else { return nil }
+    return Int(size.ws_row)
+  }
+
   /// Keeps what has been typed when Ctrl-C comes; gives back the settings to restore, `nil` if this is no terminal.
   ///
   /// Without NOFLSH the kernel throws unread input away on Ctrl-C, and one keystroke in five typed right after it is lost.

@@ -68,7 +68,7 @@ public struct ChainLink: Sendable {
   /// Orders what the controller wants balanced.
   public mutating func balance(_ mask: UInt16, module: Int) { master.balance(mask, module: module) }
 
-  /// No open-wire test while contactors close.
+  /// No self-test while contactors close.
   public mutating func allowDiagnosis(_ isAllowed: Bool) { master.allowsDiagnosis = isAllowed }
 
   /// Hands out what passed.
@@ -106,10 +106,13 @@ public struct ChainLink: Sendable {
       readings.shortedSensors[slot] = shorted
     }
     readings.moduleCounts[number.index] = UInt8(clamping: master.found)
-    // A cell whose wire is open is not there: the count says so, and the controller opens.
-    var open = 0
-    for module in 0..<modules { open += master.openWires[module].nonzeroBitCount }
-    readings.cellCounts[number.index] = UInt16(clamping: modules * perModule - open)
+    // A cell whose wire is open, or whose measurement failed its self-test, is not there: the count says so, and the controller opens.
+    var missing = 0
+    let diagnosis = master.diagnosis
+    for module in 0..<modules {
+      missing += diagnosis.isUntrusted(module) ? perModule : diagnosis.openWires[module].nonzeroBitCount
+    }
+    readings.cellCounts[number.index] = UInt16(clamping: modules * perModule - missing)
   }
 }
 

@@ -51,6 +51,7 @@ extension Terminal {
     isTerminal = device.isTerminal
     let wanted = FileNames.environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil }
     columns = wanted ?? device.columns ?? 80
+    rows = FileNames.environment("LINES").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil } ?? device.rows ?? 24
     let refusesColour = !(FileNames.environment("NO_COLOR") ?? "").isEmpty || FileNames.environment("TERM") == "dumb"
     usesColour = isTerminal && !refusesColour
   }

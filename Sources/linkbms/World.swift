@@ -58,6 +58,8 @@ struct Terminal: Sendable, Equatable {
   var isTerminal = false
   /// Width in columns, 80 if unknown.
   var columns = 80
+  /// Height in rows, 24 if unknown.
+  var rows = 24
   /// Whether colour is wanted: a terminal, and `NO_COLOR` is not set.
   var usesColour = false
   /// Whether standard error is a terminal, where progress may be shown.

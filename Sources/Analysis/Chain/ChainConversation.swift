@@ -1,4 +1,5 @@
 public import Bus
+public import Controller
 public import Formats
 public import Protocols
 
@@ -38,6 +39,10 @@ public struct ChainConversation: Sendable {
       case neighbours = "neighbouring cells balanced", longTimer = "balancing timer long", wrongID =
         "INIT written to an assigned ID"
       case stray = "answer without a request"
+      // Those that need the configuration.
+      case outsideMap = "balancing outside the cell map", wideThresholds = "thresholds wider than the cell map"
+      case openSensor = "enabled sensor open", shortedSensor = "enabled sensor shorted"
+      case extraNode = "more nodes than configured"
     }
     /// What.
     public var kind: Kind
@@ -62,6 +67,8 @@ public struct ChainConversation: Sendable {
 
   private var chains: [UInt8: Line] = [:]
   private var number: UInt64 = 0
+  /// How the system is set up, where somebody said it: cells and sensors cannot be told from the frames alone.
+  private let configuration: Configuration?
 
   /// What is remembered of one chain.
   private struct Line: Sendable {
@@ -78,8 +85,8 @@ public struct ChainConversation: Sendable {
   /// Balancing timers beyond this are worth a word, minutes (§10: renew with 1–2).
   static let longestTimer: UInt16 = 2
 
-  /// Nothing heard yet.
-  public init() {}
+  /// Nothing heard yet. With a configuration its cell map and sensors are checked too.
+  public init(configuration: Configuration? = nil) { self.configuration = configuration }
 
   /// Takes one record; those that are no chain packets are counted as records only.
   public mutating func take(_ record: SideRecord, number: UInt64) {
@@ -168,8 +175,24 @@ public struct ChainConversation: Sendable {
     if frame.register == ChainRegister.initialize, node != 0, frame.data & 0xF != UInt16(node), frame.generation == .b {
       note(.wrongID, chain, node, "INIT with CID \(frame.data & 0xF): a new ID is written to the unassigned node")
     }
+    let map = configuration.map { CellMap.mask(cells: $0.cellsPerModule(chain == 2 ? .bms2 : .bms1)) }
+    if frame.register == ChainRegister.thresholdEnable, let map, frame.data & 0x3FFF & ~map != 0 {
+      note(
+        .wideThresholds, chain, node,
+        "OV_UV_EN compares cells 0x\(ChainText.hex16(frame.data & 0x3FFF)), expected 0x\(ChainText.hex16(map)): unused inputs read 0 V"
+      )
+    }
+    if frame.register == ChainRegister.initialize, node == 0, let configuration,
+      frame.data & 0xF > UInt16(configuration.slaves(chain == 2 ? .bms2 : .bms1))
+    {
+      note(
+        .extraNode, chain, 0, "ID \(frame.data & 0xF) is given, \(configuration.slaves(chain == 2 ? .bms2 : .bms1)) are configured")
+    }
     guard (0x0C...0x19).contains(frame.register) else { return }
     let cell = UInt16(frame.register - 0x0C)
+    if let map, frame.data & 0x200 != 0, map & 1 << cell == 0 {
+      note(.outsideMap, chain, node, "CT\(cell + 1), where no cell is connected")
+    }
     var mask = line.balanced[node] ?? 0
     if frame.data & 0x200 != 0 {
       mask |= 1 << cell
@@ -228,6 +251,9 @@ public struct ChainConversation: Sendable {
     _ frame: ChainFrame, _ record: SideRecord, _ open: Transaction, _ line: inout Line, _ chain: UInt8
   ) {
     let node = open.request.clusterID
+    // The comparators' results come from a conversion too.
+    if [0x09, 0x0A, 0x20, 0x21].contains(frame.register) { line.conversion?.isRead = true }
+    checkSensor(frame, chain)
     if (0x30...0x4A).contains(frame.register) {
       line.conversion?.isRead = true
       if frame.data & 0x8000 == 0 {
@@ -248,6 +274,21 @@ public struct ChainConversation: Sendable {
       note(
         .readBack, chain, node,
         "\(ChainRegister.name(frame.register) ?? "?") = 0x\(ChainText.hex16(frame.data)), written 0x\(ChainText.hex16(written))")
+    }
+  }
+
+  /// T1…T5 are AN0…AN4 (§9.3).
+  private mutating func checkSensor(_ frame: ChainFrame, _ chain: UInt8) {
+    guard let configuration, frame.clusterID >= 1, frame.clusterID <= 15, (0x43...0x47).contains(frame.register),
+      frame.data & 0x8000 != 0
+    else { return }
+    let sensor = 0x47 - frame.register
+    guard configuration.sensors[(chain == 2 ? 15 : 0) + Int(frame.clusterID) - 1] & 1 << sensor != 0 else { return }
+    if ChainConversion.isOpen(frame.data) {
+      note(.openSensor, chain, frame.clusterID, "T\(sensor + 1), code \(frame.data & 0x7FFF)")
+    }
+    if ChainConversion.isShorted(frame.data) {
+      note(.shortedSensor, chain, frame.clusterID, "T\(sensor + 1), code \(frame.data & 0x7FFF)")
     }
   }
 

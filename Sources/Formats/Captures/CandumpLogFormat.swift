@@ -172,7 +172,8 @@ public struct CandumpLogFormat: LineFormat {
     let chain = name.last.map { $0 &- 0x30 } ?? 0
     let frame = record.frame
     let data = (0..<frame.payloadLength).map { frame.byte($0) }
-    var bytes: [UInt8] = data
+    // A PDU line's pseudo-ID says what it holds; 0 is a record of the controller as it stands (Dissectors/TAP.md).
+    var bytes: [UInt8] = frame.id.number == 0 ? data : [PDULine.mark | UInt8(frame.id.number & 0xF)] + data
     if !isPDU {
       let kinds: [UInt32: UInt8] = [0: 3, 1: 0, 2: 1, 3: 2]
       let generation: UInt8 = data.count == 5 ? 1 : data.count == 6 ? 2 : 0

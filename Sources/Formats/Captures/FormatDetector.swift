@@ -92,6 +92,10 @@ public enum FormatDetector {
       } else if AnalyserTableFormat.columns(line.bytes) != nil {
         guesses.append(
           FormatGuess(format: .analyser, confidence: 1, reason: "line \(line.number) names the columns of an SPI table"))
+      } else if AnalyserTableFormat.isLevelHeader(line.bytes) {
+        guesses.append(
+          FormatGuess(format: .analyser, confidence: 1, reason: "line \(line.number) names the wires of a chain: a table of levels")
+        )
       } else if line.number == 1, cursor.hasPrefix("spi-") || cursor.hasPrefix("spi:") {
         guesses.append(FormatGuess(format: .analyser, confidence: 1, reason: "begins with an SPI annotation of sigrok"))
       } else if cursor.hasPrefix("$timescale") || cursor.hasPrefix("$var ") {

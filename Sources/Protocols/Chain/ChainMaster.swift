@@ -75,11 +75,11 @@ public struct ChainMaster: Sendable {
   public private(set) var found = 0
   /// Whether a node behind the last one answered in the last enumeration (B only: C forwards both ways).
   public private(set) var hasExtraNode = false
-  /// Cells whose sense wire the last test found open, by module, lowest cell in bit 0.
-  public private(set) var openWires: InlineArray<15, UInt16> = InlineArray(repeating: 0)
-  /// Whether the open-wire test may run: not while contactors close.
+  /// What the last self-tests found.
+  public private(set) var diagnosis = ChainDiagnosis()
+  /// Whether self-tests may run: not while contactors close.
   public var allowsDiagnosis = true
-  /// Open-wire tests that have ended.
+  /// Rounds of self-tests that have ended: all tests at the start, the open-wire test each minute after.
   public private(set) var diagnoses: UInt32 = 0
   /// Frames with a wrong CRC, by module.
   public private(set) var damagedFrames: InlineArray<15, UInt32> = InlineArray(repeating: 0)
@@ -93,14 +93,12 @@ public struct ChainMaster: Sendable {
     case reading(Int), checking(Int), ordering(Int, Int)
     /// Behind the last node: its switch opens the way, somebody is asked for, the way is closed again.
     case opening, looking, closing
-    /// Open-wire test: which of its steps, and at which node.
-    case diagnosing(Diagnosis, Int)
+    /// Self-tests: which step of `DiagnosticStep.all`, how far it is, and at which node.
+    case diagnosing(Int, Stage, Int)
   }
 
-  /// Steps of the open-wire test (linkslave-chain.md §11): the odd inputs are pulled down, converted and read, then the even ones.
-  private enum Diagnosis: Sendable {
-    case begin, pullOdd, convertOdd, readOdd, pullEven, convertEven, readEven, release, end
-  }
+  /// How far a self-test is.
+  private enum Stage: Sendable { case enter, thresholds, close, convert, read, release, restore, leave }
 
   /// How far a node is on its way to an ID.
   private enum Assignment: Sendable { case wake, ask, give, verify }
@@ -131,11 +129,14 @@ public struct ChainMaster: Sendable {
   private var renewAt: Int64 = 0
   private var isPaused = false
   private var nextDiagnosis: Int64 = 0
-  private var foundOpen: InlineArray<15, UInt16> = InlineArray(repeating: 0)
+  /// What the round under way has found so far; taken over at its end only.
+  private var findings = ChainDiagnosis()
+  /// Sums of the conversions of a step: module × 14 + register.
+  private var sums: InlineArray<210, Int32> = InlineArray(repeating: 0)
+  private var conversion = 0
+  private var hasTestedAll = false
   /// µs from one open-wire test to the next (§11, D).
   static let diagnosisPeriod: Int64 = 60_000_000
-  /// An open input falls below this, whatever the cell has: 100 mV as a code.
-  static let openWireCode: UInt16 = 655
 
   /// A chain that has not been woken.
   public init(_ settings: Settings) { self.settings = settings }
@@ -150,7 +151,8 @@ public struct ChainMaster: Sendable {
   /// minute if it is not renewed.
   public mutating func balance(_ mask: UInt16, module: Int) {
     guard (0..<15).contains(module), module < settings.modules else { return }
-    wanted[module] = mask
+    // A cell whose resistor is open cannot be balanced (§12).
+    wanted[module] = mask & ~diagnosis.balancingOpen[module]
   }
 
   // MARK: Steps
@@ -177,7 +179,7 @@ public struct ChainMaster: Sendable {
     case .assigning(let node), .configuring(let node, _), .reading(let node), .checking(let node), .ordering(let node, _): node
     case .looking: settings.modules
     case .opening, .closing: settings.modules - 1
-    case .diagnosing(_, let node): node
+    case .diagnosing(_, _, let node): node
     default: 0
     }
   }
@@ -211,9 +213,9 @@ public struct ChainMaster: Sendable {
     ordered = InlineArray(repeating: 0)
     switch phase {
     case .diagnosing:
-      // The pull-downs must not stay closed: the next scan would read them. What was known stays known.
-      foundOpen = openWires
-      phase = .diagnosing(.release, 0)
+      // The switches must not stay closed: the next scan would read them. What was known stays known.
+      findings = diagnosis
+      phase = .diagnosing(DiagnosticStep.all.count, .release, 0)
     case .reading, .checking, .ordering, .converting, .pausing:
       let hasLostSettings: Bool
       if case .restarted = fault { hasLostSettings = true } else { hasLostSettings = false }
@@ -236,6 +238,9 @@ public struct ChainMaster: Sendable {
     case .asleep:
       rolling = InlineArray(repeating: 0)
       found = 0
+      // After a restart everything is tested again.
+      hasTestedAll = false
+      nextDiagnosis = 0
       hasExtraNode = false
       phase = .wakingAll
       notBefore = now_us + wakeTime
@@ -282,7 +287,7 @@ public struct ChainMaster: Sendable {
     case .checking(let node):
       return .send(prepare(readRequest(ChainRegister.fault1, 3, id: identifier(node)), answers: 3, now_us))
     case .ordering(let node, let terminal): return order(node, terminal, now_us)
-    case .diagnosing(let step, let node): return diagnose(step, node, now_us)
+    case .diagnosing(let step, let stage, let node): return diagnose(step, stage, node, now_us)
     }
   }
 
@@ -391,8 +396,8 @@ public struct ChainMaster: Sendable {
     measurements = scanning
     if allowsDiagnosis, now_us >= nextDiagnosis {
       nextDiagnosis = now_us + ChainMaster.diagnosisPeriod
-      foundOpen = InlineArray(repeating: 0)
-      phase = .diagnosing(.begin, 0)
+      findings = diagnosis
+      phase = .diagnosing(0, .enter, 0)
       return advance(now_us)
     }
     guard isPaused else { return .wait(until: nextScan) }
@@ -400,49 +405,90 @@ public struct ChainMaster: Sendable {
     return .send(global(ChainRegister.systemConfiguration1, 0x9001 | 0x80))
   }
 
-  // MARK: Open-wire test
+  // MARK: Self-tests
 
-  private mutating func diagnose(_ step: Diagnosis, _ node: Int, _ now_us: Int64) -> Action {
+  /// Steps of the round under way.
+  private var lastStep: Int { hasTestedAll ? DiagnosticStep.repeated : DiagnosticStep.all.count }
+
+  private mutating func diagnose(_ index: Int, _ stage: Stage, _ node: Int, _ now_us: Int64) -> Action {
     let base: UInt16 = settings.generation == .b ? 0x9081 : 0x1081
-    switch step {
-    case .begin:
-      phase = .diagnosing(.pullOdd, 0)
+    guard index < DiagnosticStep.all.count else { return endDiagnosis(stage, base) }
+    let step = DiagnosticStep.all[index]
+    switch stage {
+    case .enter:
+      // Entered anew for each step: the chips leave by themselves after a second.
       isPaused = true
+      conversion = 0
+      sums = InlineArray(repeating: 0)
+      findings.begin(step, modules: settings.modules)
+      phase = .diagnosing(index, step.test == .comparators ? .thresholds : .close, 0)
       return .send(global(ChainRegister.systemConfiguration1, base | 0x60))
-    case .pullOdd, .pullEven:
-      phase = .diagnosing(step == .pullOdd ? .convertOdd : .convertEven, 0)
-      notBefore = now_us + 5_000
-      return .send(global(ChainRegister.diagnostics, step == .pullOdd ? 0x8 : 0x4))
-    case .convertOdd, .convertEven:
-      phase = .diagnosing(step == .convertOdd ? .readOdd : .readEven, 0)
+    case .thresholds:
+      phase = .diagnosing(index, .close, 0)
+      return .send(global(ChainRegister.allThresholds, DiagnosticStep.comparatorThresholds))
+    case .close:
+      phase = .diagnosing(index, step.conversions > 0 ? .convert : .read, 0)
+      notBefore = now_us + DiagnosticStep.settling
+      return .send(global(ChainRegister.diagnostics, step.switches))
+    case .convert:
+      phase = .diagnosing(index, .read, 0)
       tag = (tag + 1) & 0xF
       notBefore = now_us + 600
       return .send(global(ChainRegister.conversion, settings.generation == .b ? UInt16(tag) << 12 | 0x0C3F : 0x0C3F))
-    case .readOdd, .readEven:
-      return .send(prepare(readRequest(ChainRegister.cell(14), 14, id: identifier(node)), answers: 14, now_us))
-    case .release:
-      phase = .diagnosing(.end, 0)
-      return .send(global(ChainRegister.diagnostics, 0))
-    case .end:
-      phase = .idle
-      isPaused = false
-      openWires = foundOpen
-      diagnoses &+= 1
-      return .send(global(ChainRegister.systemConfiguration1, base))
+    case .read:
+      return .send(
+        prepare(
+          readRequest(step.register, UInt16(truncatingIfNeeded: step.count), id: identifier(node)), answers: step.count, now_us))
+    case .release, .restore, .leave: return endDiagnosis(stage, base)
     }
   }
 
-  /// Used cells that collapse while their input is pulled down.
-  private mutating func takeDiagnosis(_ step: Diagnosis, _ node: Int) {
-    for cell in 0..<min(14, max(7, settings.cellsPerModule)) {
-      let terminal = CellMap.terminal(cell: cell, of: settings.cellsPerModule)
-      let isPulled = terminal % 2 == (step == .readOdd ? 1 : 0)
-      if isPulled, pending[14 - terminal] & 0x7FFF < ChainMaster.openWireCode { foundOpen[node] |= 1 << UInt16(cell) }
+  /// Opens all switches, gives the chips their thresholds back and leaves the diagnostic mode.
+  private mutating func endDiagnosis(_ stage: Stage, _ base: UInt16) -> Action {
+    let end = DiagnosticStep.all.count
+    switch stage {
+    case .restore:
+      phase = .diagnosing(end, .leave, 0)
+      return .send(global(ChainRegister.allThresholds, settings.thresholds))
+    case .leave:
+      phase = .idle
+      isPaused = false
+      diagnosis = findings
+      diagnoses &+= 1
+      return .send(global(ChainRegister.systemConfiguration1, base))
+    default:
+      phase = .diagnosing(end, .restore, 0)
+      return .send(global(ChainRegister.diagnostics, 0))
     }
+  }
+
+  /// What one node gave in a step; then the next node, conversion or step.
+  private mutating func takeDiagnosis(_ index: Int, _ node: Int) {
+    guard index < DiagnosticStep.all.count else { return }
+    let step = DiagnosticStep.all[index]
+    let isCode = step.test != .comparators && step.conversions > 0 && step.test != .analogue
+    for place in 0..<step.count { sums[node * 14 + place] += Int32(pending[place] & (isCode ? 0x7FFF : 0xFFFF)) }
     if node + 1 < settings.modules {
-      phase = .diagnosing(step, node + 1)
+      phase = .diagnosing(index, .read, node + 1)
+      return
+    }
+    conversion += 1
+    if conversion < step.conversions {
+      phase = .diagnosing(index, .convert, 0)
+      return
+    }
+    for module in 0..<settings.modules {
+      var values: InlineArray<14, Int32> = InlineArray(repeating: 0)
+      for place in 0..<step.count {
+        values[place] = sums[module * 14 + place] / Int32(truncatingIfNeeded: max(1, step.conversions))
+      }
+      findings.judge(step, module: module, cells: settings.cellsPerModule, values: values)
+    }
+    if index + 1 < lastStep {
+      phase = .diagnosing(index + 1, .enter, 0)
     } else {
-      phase = .diagnosing(step == .readOdd ? .pullEven : .release, 0)
+      hasTestedAll = true
+      phase = .diagnosing(DiagnosticStep.all.count, .release, 0)
     }
   }
 
@@ -525,7 +571,10 @@ public struct ChainMaster: Sendable {
   /// Whether what comes is measured values.
   private var isMeasuring: Bool {
     switch phase {
-    case .reading, .diagnosing: true
+    case .reading: true
+    case .diagnosing(let index, _, _):
+      index < DiagnosticStep.all.count && DiagnosticStep.all[index].count != 1
+        && DiagnosticStep.all[index].test != .comparators
     default: false
     }
   }
@@ -555,7 +604,7 @@ public struct ChainMaster: Sendable {
     case .opening: phase = .looking
     case .closing: startIdle(now_us)
     case .reading(let node): take(node, now_us)
-    case .diagnosing(let step, let node): takeDiagnosis(step, node)
+    case .diagnosing(let step, _, let node): takeDiagnosis(step, node)
     case .checking(let node):
       for index in 0..<3 { scanning.faults[node * 3 + index] = pending[index] }
       // RESET or POR after both were cleared: its settings are gone.

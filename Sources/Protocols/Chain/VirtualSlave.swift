@@ -22,6 +22,16 @@ public struct VirtualSlave: Sendable {
   public var defect = Defect.none
   /// Terminals whose sense wire is broken: bit 0 = CT1.
   public var openWires: UInt16 = 0
+  /// Terminals whose comparators never trip.
+  public var deadComparators: UInt16 = 0
+  /// Terminals whose input leaks, and whose channel is 40 mV off in the self-test.
+  public var leaking: UInt16 = 0
+  /// See `leaking`.
+  public var offChannels: UInt16 = 0
+  /// Terminals without a balancing resistor.
+  public var openBalancing: UInt16 = 0
+  /// What the converter makes of its own reference of 1.180 V, in 0.1 mV.
+  public var reference: UInt32 = 11_800
 
   private var registers: InlineArray<128, UInt16> = InlineArray(repeating: 0)
   private var counter: UInt8 = 0
@@ -108,8 +118,17 @@ public struct VirtualSlave: Sendable {
 
   // MARK: Registers
 
+  /// Switches that are closed now; none outside the diagnostic mode.
+  private var diagnostics: UInt16 { registers[0x03] & 0x40 != 0 ? registers[0x05] : 0 }
+
   private mutating func write(_ register: UInt8, _ value: UInt16, _ now_us: Int64, isGlobal: Bool) {
     switch register {
+    case 0x05:
+      registers[5] = value
+      // Odd and even terminals without a resistor show while their half is tried (§11).
+      if value & 3 != 0, registers[0x03] & 0x40 != 0 {
+        registers[0x1A] |= openBalancing & (value & 1 != 0 ? 0x2AAA : 0x1555)
+      }
     case 0x01:
       guard !isGlobal else { return }
       // 0 in the field of the cluster ID leaves it as it is.
@@ -151,15 +170,22 @@ public struct VirtualSlave: Sendable {
     registers[0x32] = 0x8000 | ChainConversion.stackCode(stack_mV)
     var over: UInt16 = 0
     var under: UInt16 = 0
-    let diagnostics = registers[0x03] & 0x40 != 0 ? registers[0x05] : 0
+    let diagnostics = self.diagnostics
     for cell in 0..<14 {
       var tenths = UInt32(cells[cell])
+      if diagnostics & 0x80 != 0 { tenths = offChannels & 1 << UInt16(cell) != 0 ? 12_200 : 11_800 }
+      if diagnostics & 0x20 != 0 { tenths = leaking & 1 << UInt16(cell) != 0 ? 400 : 2 }
       // With its pull-down closed an open input collapses (§11).
       let isPulled = diagnostics & (cell % 2 == 0 ? 0x8 : 0x4) != 0
       if openWires & 1 << UInt16(cell) != 0, isPulled { tenths = 300 }
       registers[0x40 - cell] = 0x8000 | ChainConversion.cellCode(tenths)
       guard registers[0x08] & 1 << UInt16(cell) != 0 else { continue }
-      let threshold = registers[0x59 - cell]
+      if diagnostics & 0x10 != 0, diagnostics & 0xC != 0 {
+        // The pulled half is driven over its threshold, the other below (D: the page does not say which).
+        let isHigh = (cell % 2 == 0) == (diagnostics & 0x8 != 0)
+        tenths = deadComparators & 1 << UInt16(cell) != 0 ? 30_000 : isHigh ? 48_000 : 3_000
+      }
+      let threshold = registers[0x08] & 0xC000 == 0xC000 ? registers[0x4B] : registers[0x59 - cell]
       if tenths * 32 > UInt32(threshold >> 8) * 6250 { over |= 1 << UInt16(cell) }
       if tenths * 32 < UInt32(threshold & 0xFF) * 6250 { under |= 1 << UInt16(cell) }
     }
@@ -169,8 +195,12 @@ public struct VirtualSlave: Sendable {
     if under != 0 { registers[0x24] |= 1 }
     for input in 0..<7 { registers[0x47 - input] = 0x8000 | analogue[input] & 0x7FFF }
     registers[0x48] = 0x8000 | 9317
-    registers[0x49] = 0x8000 | 7733
-    registers[0x4A] = 0x8000 | 7733
+    registers[0x49] = 0x8000 | ChainConversion.cellCode(reference)
+    registers[0x4A] = 0x8000 | ChainConversion.cellCode(reference)
+    registers[0x21] = 0
+    if diagnostics & 0x200 != 0 {
+      for input in 0..<7 where ChainConversion.isOpen(analogue[input]) { registers[0x21] |= 1 << UInt16(input) }
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import Bus
+import Controller
 import Formats
 
 /// `chain`: what master and slaves said to each other.
@@ -9,9 +10,11 @@ struct ChainCommand: ToolCommand {
     commandName: "chain",
     abstract: "Show a capture of a LinkSlave chain, a line for each request with its answers, and what is wrong in it.",
     discussion: HelpText.discussion(
-      "Reads pcapng and pcap with link type USER0 (147) and candump lines of chain1 and chain2. `decode` shows the same capture "
+      "Reads pcapng and pcap with link type USER0 (147), candump lines of chain1 and chain2, tables and raw lines of logic "
+        + "analysers (Saleae, sigrok, PulseView) and VCD. `decode` shows the same capture "
         + "frame by frame. Exit status: 0 nothing odd; 1 findings, or the file is damaged; 2 could not read it.",
       examples: [
+        ("linkbms chain --config linkbms.yaml bench.csv", "an export of a logic analyser, held against the configuration"),
         ("linkbms chain bench.pcapng", "the whole conversation"),
         ("linkbms chain --findings bench.log", "only what is wrong"),
       ]))
@@ -20,14 +23,19 @@ struct ChainCommand: ToolCommand {
   var files: [String] = []
   @Flag(help: "Only what is wrong.")
   var findings = false
+  @Option(
+    help: ArgumentHelp("Configuration of the system: cell map and enabled sensors are checked as well.", valueName: "config"),
+    completion: .file(extensions: ["yaml"]))
+  var config: String?
   @OptionGroup var input: InputOptions
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     var status = ExitStatus.done
+    let configuration = try config.map { path throws(WorldError) in try ConfigurationInput.read(path) }
     for file in try world.captures(files) {
       var capture = try CaptureInput(path: file, format: input.from)
       if input.explain { world.explain(capture) }
-      var sink = ChainSink()
+      var sink = ChainSink(configuration)
       while try capture.readWindow(into: &sink) {
         if world.isInterrupted || (input.strict && sink.problems.hasDamage) { break }
         try show(&sink, in: &world)
@@ -65,9 +73,11 @@ struct ChainCommand: ToolCommand {
 
 /// Hands chain packets to the conversation.
 private struct ChainSink: RecordSink {
-  var conversation = ChainConversation()
+  var conversation: ChainConversation
   private(set) var problems = ProblemLog()
   private var number: UInt64 = 0
+
+  init(_ configuration: Configuration?) { conversation = ChainConversation(configuration: configuration) }
 
   mutating func busAppeared(_ bus: BusID, named name: String) {}
   mutating func receive(_ record: borrowing CANRecord) { number &+= 1 }

@@ -29,7 +29,7 @@ struct SimulateCommand: ToolCommand {
   var speed: String?
   @Option(
     help: ArgumentHelp(
-      "Write everything that went in and came out to FILE (pcapng), and its events to FILE.log.", valueName: "file"),
+      "Write everything that went in and came out to FILE (pcapng), and FILE.log in the shape of candump.", valueName: "file"),
     completion: .file())
   var record: String?
   @Flag(help: "Print no events, only the page at the end and what was not as expected.")
@@ -88,7 +88,7 @@ struct SimulateCommand: ToolCommand {
     let started = monotonicMilliseconds()
     var lastShown: Int64 = 0
     var recent: [String] = []
-    var shownLines = 0
+    var view = LiveView()
     while simulator.now < scenario.duration, !world.isInterrupted {
       let seconds = simulator.step()
       var events: [String] = []
@@ -105,13 +105,13 @@ struct SimulateCommand: ToolCommand {
       let now = monotonicMilliseconds()
       if isLive, now - lastShown > 100 {
         lastShown = now
-        shownLines = try show(page.lines(simulator.engine, simulator.readings) + [""] + recent, over: shownLines, in: &world)
+        try show(page.lines(simulator.engine, simulator.readings) + [""] + recent, &view, in: &world)
       }
       if due > now { pause(milliseconds: Int32(clamping: due - now)) }
     }
     try recorder?.close()
     if isLive {
-      _ = try show(page.lines(simulator.engine, simulator.readings) + [""] + recent, over: shownLines, in: &world)
+      try show(page.lines(simulator.engine, simulator.readings) + [""] + recent, &view, in: &world)
     } else {
       try world.print("")
       for line in page.lines(simulator.engine, simulator.readings) { try world.print(line) }
@@ -119,13 +119,10 @@ struct SimulateCommand: ToolCommand {
     return try verdict(path, scenario, simulator, judge, in: &world)
   }
 
-  /// Draws the page where it stood before. Returns how many lines it has.
-  private func show(_ lines: [String], over shown: Int, in world: inout some World) throws -> Int {
-    var text = shown > 0 ? "\u{1B}[\(shown)A" : ""
-    for line in lines { text += line + "\u{1B}[K\n" }
-    try world.write(text + "\u{1B}[J")
+  /// Draws the page where it stood before.
+  private func show(_ lines: [String], _ view: inout LiveView, in world: inout some World) throws {
+    try world.write(view.draw(lines, columns: world.terminal.columns, rows: world.terminal.rows))
     try world.flush()
-    return lines.count
   }
 
   private func verdict(
@@ -208,7 +205,9 @@ private struct Recorder {
   private let log: ByteOutput
   private let path: String
   private var writer = PcapngWriter()
+  private var lines = CandumpWriter()
   private var starts = 0
+  private var said: PDULine?
 
   init(_ path: String, _ simulator: Simulator) throws(WorldError) {
     self.path = path
@@ -222,6 +221,10 @@ private struct Recorder {
       writer.addBus(BusID(UInt16(index)), named: name, into: &buffer)
     }
     try put(&buffer)
+    for (index, name) in ["pdu", "chain1", "chain2"].enumerated() {
+      lines.addBus(BusID(UInt16(index)), named: name, into: &buffer)
+    }
+    buffer.removeAll()
     try start(simulator, at: Simulator.epoch_ns)
   }
 
@@ -242,12 +245,45 @@ private struct Recorder {
     }
     try record(.input(.init(simulator.readings, simulator.command)), time)
     try record(.output(.init(simulator.engine)), time)
+    try writeLog(simulator, events, time)
+  }
+
+  /// Measurements, outputs that changed, and events as remarks: what a person reads.
+  private mutating func writeLog(_ simulator: Simulator, _ events: [String], _ time: Int64) throws(WorldError) {
+    let readings = simulator.readings
+    if readings.arrived.contains(.pdu) {
+      try line(.current(raw: readings.currentRaw, supply_mV: readings.supply_mV), time, .received)
+      try line(.voltages(inputRaw: readings.inputRaw, outputRaw: readings.outputRaw), time, .received)
+    }
+    let outputs = simulator.engine.outputs
+    let now = PDULine.outputs(
+      contactors: outputs.contactors.rawValue, status: outputs.status.rawValue,
+      chargeLimit: UInt16(clamping: outputs.chargeLimit_mA / 100), dischargeLimit: UInt16(clamping: outputs.dischargeLimit_mA / 100)
+    )
+    if now != said { try line(now, time, .transmitted) }
+    said = now
     for event in events {
       try record(.event(event), time)
-      do throws(OutputError) {
-        try log.write("\(ScenarioTime.text(simulator.now))  \(event)\n")
-      } catch { throw WorldError(error, writing: path + ".log") }
+      try write(log: "# \(ScenarioTime.text(simulator.now))  \(event)\n")
     }
+  }
+
+  private mutating func line(_ content: PDULine, _ time: Int64, _ direction: Direction) throws(WorldError) {
+    try writeLine(
+      SideRecord(
+        kind: .pdu, time: Timestamp(nanoseconds: time), precision: .nanoseconds, bus: BusID(0), direction: direction,
+        bytes: content.bytes))
+  }
+
+  private mutating func writeLine(_ record: SideRecord) throws(WorldError) {
+    var buffer = ByteBuffer()
+    lines.write(record, into: &buffer)
+    let text = buffer.withBytes { String(decoding: $0, as: UTF8.self) }
+    try write(log: text)
+  }
+
+  private func write(log text: String) throws(WorldError) {
+    do throws(OutputError) { try log.write(text) } catch { throw WorldError(error, writing: path + ".log") }
   }
 
   /// The frames that passed on the chains, where they run frame by frame.
@@ -259,12 +295,13 @@ private struct Recorder {
         // Source: linkslave-chain.md §13.3; bit 5 says that this is a simulation.
         let flags = passed.kind | (passed.frame == nil ? 0 : 1 << 2) | 1 << 5
         var buffer = ByteBuffer()
-        writer.write(
-          SideRecord(
-            kind: .chain, time: Timestamp(nanoseconds: Simulator.epoch_ns + passed.time_us * 1000), precision: .nanoseconds,
-            bus: BusID(UInt16(chain.index) + 1), direction: passed.kind == 0 || passed.kind == 3 ? .transmitted : .received,
-            bytes: [1, chain.rawValue + 1, flags, UInt8(bytes.count * 8), 0, 0, 0, 0] + bytes), into: &buffer)
+        let packet = SideRecord(
+          kind: .chain, time: Timestamp(nanoseconds: Simulator.epoch_ns + passed.time_us * 1000), precision: .nanoseconds,
+          bus: BusID(UInt16(chain.index) + 1), direction: passed.kind == 0 || passed.kind == 3 ? .transmitted : .received,
+          bytes: [1, chain.rawValue + 1, flags, UInt8(bytes.count * 8), 0, 0, 0, 0] + bytes)
+        writer.write(packet, into: &buffer)
         try put(&buffer)
+        try writeLine(packet)
       }
     }
   }

@@ -35,7 +35,9 @@ struct Completer {
     if words.first == "linkbms" { words.removeFirst() }
     guard let name = words.first else { return commandNames() }
     guard let command = commands.subcommand(name) ?? only(name) else { return .files }
-    return completion(of: word, in: command, after: Array(words.dropFirst()))
+    let rest = Array(words.dropFirst())
+    if command.commandName == "set", Self.positionalsGiven(rest, command) == 1 { return settingValues(rest.last ?? "") }
+    return completion(of: word, in: command, after: rest)
   }
 
   private func only(_ beginning: String) -> CommandInfo? {
@@ -48,6 +50,10 @@ struct Completer {
   }
 
   private func completion(of word: String, in command: CommandInfo, after words: [String]) -> Completion {
+    // `config set capacity=…`: the words behind a subcommand are its own.
+    if let first = words.first(where: { !$0.hasPrefix("-") }), let below = command.subcommand(first) {
+      return completion(of: word, in: below, after: Array(words.drop { $0 != first }.dropFirst()))
+    }
     if let last = words.last, last.hasPrefix("-"), let option = command.option(last), option.kind == .option {
       return values(of: option, word: word, words: words)
     }
@@ -56,9 +62,9 @@ struct Completer {
     }
     if command.commandName == "help" { return commandNames() }
     let position = Self.positionalsGiven(words, command)
+    if position == 0, !command.shownSubcommands.isEmpty { return .words(command.shownSubcommands.map(\.commandName)) }
     let places = command.positionals
     guard let place = position < places.count ? places[position] : places.last(where: \.isRepeating) else { return .words([]) }
-    if command.commandName == "set", position == 1 { return settingValues(words.last ?? "") }
     return values(of: place, word: word, words: words)
   }
 
@@ -73,7 +79,8 @@ struct Completer {
   }
 
   private func values(of argument: ArgumentInfo, word: String, words: [String]) -> Completion {
-    if let values = argument.fixedValues { return .words(values) }
+    // `capacity=` goes on with its value.
+    if let values = argument.fixedValues { return .words(values, continues: values.allSatisfy { $0.hasSuffix("=") }) }
     switch argument.preferredName?.name ?? argument.valueName ?? "" {
     case "protocol": return .words(names.names(.protocols))
     case "variant": return .words(names.names(.variants(ofProtocol: Self.value(of: "--protocol", in: words))))

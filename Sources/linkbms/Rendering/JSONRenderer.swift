@@ -62,6 +62,10 @@ struct JSONRenderer: FrameRenderer {
     append(",\"data\":\"")
     for byte in record.bytes { output.pointee.append(hex: UInt64(byte), digits: 2) }
     append("\"")
+    if let text = PDUText.line(record) {
+      append(",\"text\":")
+      output.pointee.append(string: JSONText.quoted(text))
+    }
     if let packet = ChainPacket(record) {
       append(",\"text\":")
       output.pointee.append(string: JSONText.quoted(ChainText.line(packet)))

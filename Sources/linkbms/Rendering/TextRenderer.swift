@@ -86,6 +86,7 @@ struct TextRenderer: FrameRenderer {
       output.pointee.append(0x20)
       output.pointee.append(hex: UInt64(byte), digits: 2)
     }
+    if let text = PDUText.line(record) { output.pointee.append(string: "  \(text)") }
     output.pointee.append(0x0A)
   }
 

@@ -88,23 +88,23 @@ import Testing
   @Test func eachFaultIsFoundAtItsNode() {
     func kinds(_ conversation: ChainConversation) -> Set<ChainConversation.Finding.Kind> { Set(conversation.findings.map(\.kind)) }
     // A lost answer shifts the registers of its burst as well.
-    let lost = Self.read(Self.capture(change: { _, index in index != 200 }))
+    let lost = Self.read(Self.capture(change: { _, index in index != 60 }))
     #expect(kinds(lost).isSuperset(of: [.missingAnswer, .wrongRegister]))
     let damaged = Self.read(
       Self.capture(change: { frame, index in
-        if index == 200 { frame = frame.damaged(4) }; return true
+        if index == 60 { frame = frame.damaged(4) }; return true
       }))
     #expect(kinds(damaged).contains(.crc) && damaged.counts[.crc] == 1)
     let counter = Self.read(
       Self.capture(
         generation: .c,
         change: { frame, index in
-          index != 200
+          index != 60
         }))
     #expect(kinds(counter).contains(.wrongCounter))
     let tag = Self.read(
       Self.capture(change: { frame, index in
-        if index == 200 {
+        if index == 60 {
           frame = ChainFrame(
             .b, data: frame.data, isAnswer: true, register: frame.register, clusterID: frame.clusterID, nibble: frame.nibble ^ 1)
         }

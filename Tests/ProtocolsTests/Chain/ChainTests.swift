@@ -315,11 +315,11 @@ struct Random {
   @Test(arguments: ChainGeneration.allCases) func anOpenWireIsFoundAtItsCell(generation: ChainGeneration) {
     var rig = ChainRig(modules: 3, cells: 8, generation: generation)
     rig.run(1_000_000)
-    #expect(rig.master.diagnoses == 1 && (0..<3).allSatisfy { rig.master.openWires[$0] == 0 })
+    #expect(rig.master.diagnoses == 1 && (0..<3).allSatisfy { rig.master.diagnosis.openWires[$0] == 0 })
     // CT3 and CT12 of the second module: its cells 3 and 6.
     rig.chain.nodes[1].openWires = 1 << 2 | 1 << 11
     rig.run(61_000_000)
-    #expect(rig.master.openWires[1] == 0b10_0100 && rig.master.openWires[0] == 0 && rig.master.diagnoses == 2)
+    #expect(rig.master.diagnosis.openWires[1] == 0b10_0100 && rig.master.diagnosis.openWires[0] == 0 && rig.master.diagnoses == 2)
     #expect(rig.chain.nodes[1].content(ChainRegister.diagnostics) == 0 && rig.chain.nodes[1].content(3) & 0x60 == 0)
     rig.chain.nodes[1].openWires = 0
     rig.master.allowsDiagnosis = false
@@ -327,7 +327,51 @@ struct Random {
     #expect(rig.master.diagnoses == 2)
     rig.master.allowsDiagnosis = true
     rig.run(1_000_000)
-    #expect(rig.master.openWires[1] == 0 && rig.outcomes.allSatisfy { $0 == .complete })
+    #expect(rig.master.diagnosis.openWires[1] == 0 && rig.outcomes.allSatisfy { $0 == .complete })
+  }
+
+  /// linkslave-chain.md §11: each self-test of the start finds its defect, and nothing else.
+  @Test(arguments: ChainGeneration.allCases) func selfTestsFindWhatIsWrong(generation: ChainGeneration) {
+    var rig = ChainRig(modules: 3, cells: 8, generation: generation)
+    rig.run(1_500_000)
+    #expect(rig.master.diagnoses == 1 && rig.master.diagnosis.comparators[1] == 0 && rig.master.diagnosis.converters == 0)
+    #expect((0..<3).allSatisfy { !rig.master.diagnosis.isUntrusted($0) && rig.master.diagnosis.balancingOpen[$0] == 0 })
+    #expect(rig.chain.nodes[0].content(ChainRegister.allThresholds) == 0xD780, "thresholds are back")
+    #expect(rig.outcomes.allSatisfy { $0 == .complete })
+
+    var broken = ChainRig(modules: 3, cells: 8, generation: generation)
+    broken.chain.nodes[0].deadComparators = 1 << 1
+    broken.chain.nodes[1].offChannels = 1 << 10
+    broken.chain.nodes[1].leaking = 1 << 13
+    broken.chain.nodes[2].reference = 11_860
+    broken.chain.nodes[2].openBalancing = 1 << 3 | 1 << 12 | 1 << 6
+    broken.chain.nodes[2].analogue[2] = 9000
+    broken.run(1_500_000)
+    let found = broken.master.diagnosis
+    #expect(found.comparators[0] == 0b10 && found.comparators[1] == 0)
+    // CT11 and CT14 are the fifth and the last cell of eight.
+    #expect(found.channels[1] == 0b1_0000 && found.channels[0] == 0)
+    #expect(found.leakage[1] == 0b1000_0000 && found.leakage[2] == 0)
+    #expect(found.converters == 0b100)
+    // CT7 has no cell: its missing resistor is none.
+    #expect(found.balancingOpen[2] == 0b100_1000 && found.balancingOpen[0] == 0)
+    // AN3 has a sensor in every module of the rig, AN2 in this one.
+    #expect(found.analogueOpen[2] == 0x73 && found.analogueOpen[0] == 0x77)
+    #expect(found.isUntrusted(0) && found.isUntrusted(1) && found.isUntrusted(2))
+
+    // A cell without its resistor is not ordered; its neighbours are.
+    broken.master.balance(0b0000_1001, module: 2)
+    broken.run(1_000_000)
+    #expect(broken.chain.nodes[2].balancing(at: broken.now) == 1)
+  }
+
+  /// The edge of two thresholds: 1.180 V ± 5.25 mV and 27 mV (§11).
+  @Test(arguments: [(11_852, false), (11_854, true), (11_748, false), (11_746, true)] as [(UInt32, Bool)])
+  func theReferenceHasItsLimits(reference: UInt32, isBad: Bool) {
+    var rig = ChainRig(modules: 1)
+    rig.chain.nodes[0].reference = reference
+    rig.run(1_500_000)
+    #expect((rig.master.diagnosis.converters == 1) == isBad)
   }
 
   @Test func aNodeNobodySpeaksToResets() {

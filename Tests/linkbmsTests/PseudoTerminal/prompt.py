@@ -4,6 +4,7 @@
 Usage: prompt.py PROGRAM [NAME...]. One line per case, "ok NAME" or "FAIL NAME"; exit status 1 if one failed.
 """
 
+import io
 import os
 import re
 import shutil
@@ -371,6 +372,57 @@ def pages_and_redirects(home):
     session.enter("echo kept > out; echo more >> out").prompt().enter("! cat out").expect("kept\r\nmore").prompt()
     # A reader that leaves early is no error.
     session.enter("history | true; echo $?").prompt().enter("quit")
+    assert session.status() == 0
+
+
+SCENARIOS = os.path.join(os.path.dirname(__file__), "..", "..", "..", "Captures", "scenarios")
+
+
+@case
+def configuration_keys_are_completed_and_items_are_set(home):
+    session = Session(home, XDG_CONFIG_HOME=home)
+    session.prompt().send("config show bms1-sl\t").expect("bms1-slaves").send("\r").expect("LinkSlaves").prompt()
+    session.send("config set capac\t").expect("capacity=").send("280\r").expect("wrote").prompt()
+    session.enter("config show capacity").expect("280").prompt()
+    session.enter("config set capacity=9999").expect("capacity").expect("2000").prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
+def a_scenario_runs_at_the_prompt(home):
+    shutil.copy(os.path.join(SCENARIOS, "manual-page.yaml"), home)
+    session = Session(home, columns=120)
+    session.prompt().enter("simulate --quiet manual-page.yaml").expect("327.6").expect("as expected: ").expect("0 rules broken")
+    session.prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
+def the_live_view_is_drawn_in_its_place(home):
+    with open(os.path.join(home, "short.yaml"), "w") as file:
+        file.write(
+            "name: short\nconfiguration: {preset: lfp, bms1-slaves: 2, bms1-cells-per-module: 8, cell-count: 16}\n"
+            "plant: {soc: 50}\nduration: 40\nload: [{at: 0, current: 10}]\nexpect: [{at: 30, status: RUNNING}]\n"
+        )
+    session = Session(home, columns=120)
+    session.prompt()
+    session.child.logfile_read = log = io.StringIO()
+    session.enter("simulate --speed 20 short.yaml").expect("as expected: 1 of 1").prompt()
+    shown = screen(log.getvalue(), 120)
+    # Twenty pages were drawn, one is there: in words, with both value rows and each module once.
+    assert log.getvalue().count("RUNNING") > 5, log.getvalue()[-500:]
+    assert sum(line.startswith("Status") for line in shown) == 1, shown
+    assert any("contactors: negative + positive closed" in line for line in shown), shown
+    session.enter("quit")
+    assert session.status() == 0
+
+
+@case
+def ctrl_c_ends_a_simulation_and_not_the_prompt(home):
+    shutil.copy(os.path.join(SCENARIOS, "manual-page.yaml"), home)
+    session = Session(home, columns=120)
+    session.prompt().enter("simulate --speed 1 manual-page.yaml").expect("CHECKING")
+    session.send("\x03").prompt().enter("echo alive").expect("\ralive").prompt().enter("quit")
     assert session.status() == 0
 
 

@@ -1,7 +1,7 @@
 import Bus
 
-/// SPI tables of logic analysers: Saleae Logic 2 (`name,type,start_time,…,mosi,miso`), Logic 1.x (`Time [s],Packet ID,MOSI,MISO`), and
-/// sigrok's annotations (`spi-1: 00 01 01 01 7A`). Source: linkslave-chain.md §13.2.
+/// SPI tables of logic analysers: Saleae Logic 2 (`name,type,start_time,…,mosi,miso`), Logic 1.x (`Time [s],Packet ID,MOSI,MISO`),
+/// sigrok's annotations (`spi-1: 00 01 01 01 7A`), and tables of raw levels (Saleae's digital export, PulseView's CSV). Source: linkslave-chain.md §13.2.
 public struct AnalyserTableFormat: LineFormat {
   /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
@@ -13,6 +13,7 @@ public struct AnalyserTableFormat: LineFormat {
   private var start: Int64?
   private var isOpen = false
   private var packet = ""
+  private var levels = LevelTable()
 
   /// Nothing read yet.
   public init() {}
@@ -37,6 +38,18 @@ public struct AnalyserTableFormat: LineFormat {
       return
     }
     let text = String(decoding: line.bytes, as: UTF8.self)
+    if columns.isEmpty, !text.hasPrefix("spi") {
+      if levels.isOpen, !text.hasPrefix(";"), text.first?.isNumber ?? false || text.hasPrefix("-") {
+        if !levels.row(text, buses: &buses, into: &sink) {
+          sink.report(line.problem(expected: "a time and a level, 0 or 1, for each channel of the header"))
+        }
+        return
+      }
+      if levels.header(text) {
+        ignoredLines &+= 1
+        return
+      }
+    }
     if text.hasPrefix("spi") { return annotation(text, line, &buses, &sink) }
     guard !columns.isEmpty, !text.isEmpty else {
       ignoredLines &+= 1
@@ -47,7 +60,17 @@ public struct AnalyserTableFormat: LineFormat {
   }
 
   /// The last period ends with the file.
-  public mutating func finish(buses: inout BusTable, into sink: inout some RecordSink) { close(nil, &buses, &sink) }
+  public mutating func finish(buses: inout BusTable, into sink: inout some RecordSink) {
+    close(nil, &buses, &sink)
+    levels.finish(buses: &buses, into: &sink)
+  }
+
+  /// Whether a line begins a table of levels.
+  static func isLevelHeader(_ line: UnsafeRawBufferPointer) -> Bool {
+    guard line.count < 4096 else { return false }
+    var table = LevelTable()
+    return table.header(String(decoding: line, as: UTF8.self)) && table.isOpen
+  }
 
   private func field(_ name: String, _ fields: [String]) -> String? {
     guard let place = columns[name], place < fields.count else { return nil }

@@ -5,17 +5,11 @@ import Bus
 public struct VCDFormat: LineFormat {
   /// Lines that hold no record and are no damage.
   public private(set) var ignoredLines: UInt64 = 0
-  private enum Wire: Sendable { case select, clock, data }
-  private var wires: [String: Wire] = [:]
+  private var wires: [String: ChainWires.Wire] = [:]
   private var picoseconds: Int64 = 1000
   private var isTimescaleOpen = false
   private var time: Int64 = 0
-  private var select = true
-  private var clock = false
-  private var data = false
-  private var start: Int64?
-  private var bits: [Bool] = []
-  private var assembler = ChainAssembler()
+  private var lines = ChainWires()
 
   /// Nothing read yet.
   public init() {}
@@ -43,7 +37,7 @@ public struct VCDFormat: LineFormat {
 
   /// A period that the file cuts is malformed, and kept.
   public mutating func finish(buses: inout BusTable, into sink: inout some RecordSink) {
-    if start != nil { end(&buses, &sink) }
+    lines.end(at: time, buses: &buses, into: &sink)
   }
 
   private mutating func timescale(_ words: [String]) {
@@ -60,11 +54,7 @@ public struct VCDFormat: LineFormat {
   private mutating func declare(_ words: [String], _ line: Line, _ sink: inout some RecordSink) {
     let name = words[4].lowercased()
     if name.contains("tx"), !wires.isEmpty { return }
-    let wire: Wire? =
-      name.contains("cs") || name.contains("select") || name.contains("enable")
-      ? .select
-      : name.contains("clk") || name.contains("sck") || name.contains("clock")
-        ? .clock : name.contains("data") || name.contains("mosi") || name.contains("miso") || name.contains("sdi") ? .data : nil
+    let wire = ChainWires.wire(named: name)
     guard let wire else {
       ignoredLines &+= 1
       return
@@ -75,24 +65,6 @@ public struct VCDFormat: LineFormat {
 
   private mutating func change(_ word: String, _ buses: inout BusTable, _ sink: inout some RecordSink) {
     guard let value = word.first, value == "0" || value == "1", let wire = wires[String(word.dropFirst())] else { return }
-    let isHigh = value == "1"
-    switch wire {
-    case .select:
-      if select, !isHigh { (start, bits) = (time, []) }
-      if !select, isHigh, start != nil { end(&buses, &sink) }
-      select = isHigh
-    case .clock:
-      if clock, !isHigh, !select, bits.count < 4096 { bits.append(data) }
-      clock = isHigh
-    case .data: data = isHigh
-    }
-  }
-
-  private mutating func end(_ buses: inout BusTable, _ sink: inout some RecordSink) {
-    var bytes = [UInt8](repeating: 0, count: (bits.count + 7) / 8)
-    for (index, bit) in bits.enumerated() where bit { bytes[index / 8] |= 0x80 >> UInt8(index % 8) }
-    assembler.emit(bytes, bits: bits.count, at: start, duration: time - (start ?? time), buses: &buses, into: &sink)
-    start = nil
-    bits = []
+    lines.set(wire, value == "1", at: time, buses: &buses, into: &sink)
   }
 }

@@ -66,8 +66,14 @@ public struct CandumpWriter: CaptureWriter {
       if bits != 0, bits != 40, bits != 48 { id = 0xF }
       data = Array(record.bytes[8...])
       if bits % 8 != 0 { losses.note(.sideRecord) }
+    } else if let first = data.first, first & 0xF0 == PDULine.mark {
+      id = UInt64(first & 0xF)
+      data.removeFirst()
+    } else {
+      id = 0
     }
-    guard data.count <= 64 else { return losses.note(.sideRecord) }
+    // More than eight bytes no candump reader takes: records of the controller stay in pcapng.
+    guard data.count <= 8 else { return losses.note(.sideRecord) }
     begin(record.time, record.precision, record.bus, &output)
     output.append(hex: id, digits: 3)
     output.append(0x23)
