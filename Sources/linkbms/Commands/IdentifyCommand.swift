@@ -48,7 +48,13 @@ struct IdentifyCommand: ToolCommand {
         world.show(&progress, capture.progress)
       }
       world.end(&progress)
-      let verdicts = identifier.identify(sink.census)
+      // A chain is named by its interface; the rest is judged by its frames.
+      let all = identifier.identify(sink.census)
+      let verdicts = all.filter { !sink.chains.contains($0.bus) || $0.protocolName != nil }
+      if verdicts.count < all.count {
+        world.note(
+          "linkbms: \(capture.name): \(sink.chains.sorted().joined(separator: ", ")): LinkSlave chain and PDU; `linkbms chain` shows them")
+      }
       if (format ?? world.defaultFormat) == .json {
         try world.write(verdicts.map(IdentificationReport.json).joined())
       } else {
@@ -56,8 +62,8 @@ struct IdentifyCommand: ToolCommand {
         let style = TextStyle(usesColour: world.terminal.usesColour)
         try world.write(verdicts.map { IdentificationReport.text($0, style) }.joined(separator: "\n"))
       }
-      if verdicts.isEmpty { world.note("linkbms: \(capture.name): no frames") }
-      if verdicts.contains(where: { $0.protocolName == nil }) || verdicts.isEmpty { status = max(status, .findings) }
+      if all.isEmpty { world.note("linkbms: \(capture.name): no frames") }
+      if verdicts.contains(where: { $0.protocolName == nil }) || all.isEmpty { status = max(status, .findings) }
       let result = world.report(sink.problems, of: capture.name)
       status = max(status, result)
     }
@@ -70,8 +76,17 @@ struct CensusSink: RecordSink {
   private(set) var census = TrafficCensus()
   private(set) var problems = ProblemLog()
 
-  mutating func busAppeared(_ bus: BusID, named name: String) { census.busAppeared(bus, named: name) }
+  /// Buses that carry chain or PDU records.
+  private(set) var chains: Set<String> = []
+  private var names: [String] = []
+
+  mutating func busAppeared(_ bus: BusID, named name: String) {
+    census.busAppeared(bus, named: name)
+    names.append(name)
+  }
   mutating func receive(_ record: borrowing CANRecord) { census.receive(record) }
-  mutating func receive(_ record: SideRecord) {}
+  mutating func receive(_ record: SideRecord) {
+    if Int(record.bus.index) < names.count { chains.insert(names[Int(record.bus.index)]) }
+  }
   mutating func report(_ problem: CaptureProblem) { problems.note(problem) }
 }

@@ -58,6 +58,8 @@ struct SurveySink: RecordSink {
   private(set) var survey = CaptureSurvey()
   private(set) var records: UInt64 = 0
   private(set) var sideRecords: UInt64 = 0
+  /// Chain and PDU records by bus.
+  private(set) var sideBuses: [Int: UInt64] = [:]
   private(set) var problems = ProblemLog()
   private(set) var timeline = Timeline()
 
@@ -72,6 +74,11 @@ struct SurveySink: RecordSink {
   mutating func receive(_ record: SideRecord) {
     records &+= 1
     sideRecords &+= 1
+    sideBuses[Int(record.bus.index), default: 0] &+= 1
+    // Only its time counts here.
+    let time = CANRecord(
+      time: record.precision == .none ? nil : record.time, precision: record.precision, bus: record.bus, frame: CANFrame())
+    if let oddity = timeline.observe(time) { problems.note(oddity.problem(atRecord: records, time: record.time)) }
   }
 
   mutating func report(_ problem: CaptureProblem) { problems.note(problem) }
@@ -90,9 +97,14 @@ struct InfoReport {
     lines.append(
       "  records  \(sink.records)" + (capture.ignored > 0 ? ", beside \(capture.ignored) lines or blocks without one" : ""))
     lines.append("  time     \(timeText)")
-    if sink.sideRecords > 0 { lines.append("  chain and PDU records  \(sink.sideRecords)") }
     for fault in timeFaults { lines.append("  " + style.warning(fault)) }
-    for bus in sink.survey.buses { lines += busLines(bus, style) }
+    for (index, bus) in sink.survey.buses.enumerated() {
+      if bus.frames == 0, let count = sink.sideBuses[index] {
+        lines += ["", style.strong(bus.name) + "  \(count) \(bus.name.hasPrefix("pdu") ? "PDU" : "chain") records"]
+      } else {
+        lines += busLines(bus, style)
+      }
+    }
     return lines.joined(separator: "\n") + "\n"
   }
 
