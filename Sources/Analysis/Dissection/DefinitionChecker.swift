@@ -29,6 +29,16 @@ public enum DefinitionChecker {
       signals = Set(files.flatMap { $0.messages.flatMap { $0.signals.map(\.name) } })
     }
 
+    /// Names in the handshake, in every variant, and quantities that do not exist.
+    mutating func checkHandshake() {
+      for name in definition.sidecar.quantities.keys.sorted() where Quantity(name: name) == nil {
+        note(.unknownSignal, 0, "quantities: \"\(name)\" is no quantity" + NearestName.hint(name, in: Quantity.allCases.map(\.name)))
+      }
+      for problem in definition.sidecar.variants.flatMap({ definition.link(variant: $0.name).problems }) where !problems.contains(problem) {
+        problems.append(problem)
+      }
+    }
+
     mutating func run() {
       let sidecar = definition.sidecar
       for problem in DBCRules.check(definition.dbc) where problem.severity == .error {
@@ -55,6 +65,7 @@ public enum DefinitionChecker {
         need(signal: name, 0)
       }
       checkNames()
+      checkHandshake()
       for sample in sidecar.samples { check(sample) }
     }
 

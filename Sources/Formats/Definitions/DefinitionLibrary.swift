@@ -22,7 +22,7 @@ public struct DefinitionLibrary: Sendable {
       }
     }
     var sidecars: [Sidecar] = []
-    for file in files where file.path.hasSuffix(".yaml") {
+    for file in files where file.path.hasSuffix(".yaml") && !file.path.hasSuffix("rules.yaml") {
       let (sidecar, found) = SidecarReader.read(file.text, path: file.path)
       problems += found
       guard !sidecar.protocolName.isEmpty else { continue }
@@ -100,6 +100,7 @@ public struct DefinitionLibrary: Sendable {
     sidecar.textSignals.formUnion(base.textSignals)
     sidecar.quantities.merge(base.quantities) { own, _ in own }
     sidecar.plausible.merge(base.plausible) { own, _ in own }
+    sidecar.handshake.inherit(from: base.handshake)
     if sidecar.address == nil { sidecar.address = base.address }
     if sidecar.agreements.isEmpty { sidecar.agreements = base.agreements }
   }

@@ -47,6 +47,8 @@ public struct Sidecar: Sendable {
   public var textSignals: Set<String> = []
   /// Controller's quantity → signal.
   public var quantities: [String: String] = [:]
+  /// How both sides behave.
+  public var handshake = Handshake()
   /// Frames with expected values.
   public var samples: [Sample] = []
   /// Where the facts come from.
@@ -180,6 +182,8 @@ public struct Sidecar: Sendable {
     public var address: Int?
     /// Other IDs than the definition's.
     public var ids: OtherIDs?
+    /// What this variant's battery says otherwise.
+    public var say: [(signal: String, source: Handshake.Say)] = []
     /// What speaks for this variant.
     public var identify: [Evidence] = []
     /// Line in the file.

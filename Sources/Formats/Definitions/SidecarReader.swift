@@ -31,7 +31,8 @@ struct SidecarReader {
 
   private static let keys = [
     "protocol", "title", "summary", "dbc", "use", "extends", "bus", "roles", "address", "identify", "needs", "certain", "plausible",
-    "agree", "readings", "variants", "flags", "text", "quantities", "samples", "sources",
+    "agree", "readings", "variants", "flags", "text", "quantities", "handshake", "samples",
+    "sources",
   ]
 
   private mutating func readTop(_ key: String, _ value: YAMLNode) {
@@ -56,6 +57,10 @@ struct SidecarReader {
     case "flags": readFlags(value)
     case "text": sidecar.textSignals = Set(value.texts(key, &problems))
     case "quantities": for (name, signal) in value.pairs(key, &problems) { sidecar.quantities[name] = signal.text(name, &problems) }
+    case "handshake":
+      var reader = HandshakeReader()
+      sidecar.handshake = reader.read(value)
+      problems += reader.problems
     case "samples": for item in value.items(key, &problems) { readSample(item) }
     case "sources": for item in value.items(key, &problems) { readSource(item) }
     default: unknown(key, value, Self.keys)
@@ -230,7 +235,11 @@ struct SidecarReader {
       case "address": variant.address = value.integer(key, in: 0...255, &problems)
       case "ids": variant.ids = readIDs(value)
       case "identify": variant.identify = readEvidence(value)
-      default: unknown(key, value, ["title", "readings", "address", "ids", "identify"])
+      case "say":
+        var reader = HandshakeReader()
+        variant.say = reader.say(value)
+        problems += reader.problems
+      default: unknown(key, value, ["title", "readings", "address", "ids", "say", "identify"])
       }
     }
     sidecar.variants.append(variant)
