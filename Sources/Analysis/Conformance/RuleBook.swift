@@ -40,6 +40,8 @@ public struct RuleBook: Sendable {
   public private(set) var entries: [RuleID: Entry] = [:]
   /// By name.
   public private(set) var inverters: [String: Inverter] = [:]
+  /// Rule by dimension of the definitions' readings.
+  public private(set) var readingRules: [String: RuleID] = [:]
   private var overrides: [String: [RuleID: [String: Double]]] = [:]
   private var severities: [String: [RuleID: FindingSeverity]] = [:]
 
@@ -62,6 +64,8 @@ public struct RuleBook: Sendable {
           book.entries[id] = entry(rule, &problems)
         }
       case "inverters": for (name, inverter) in value.pairs(key, &problems) { book.inverters[name] = self.inverter(inverter, &problems) }
+      case "readings":
+        for (dimension, rule) in value.pairs(key, &problems) { book.readingRules[dimension] = RuleID(rawValue: rule.text(dimension, &problems)) }
       case "protocols":
         for (name, rules) in value.pairs(key, &problems) {
           for (rule, changes) in rules.pairs("protocols.\(name)", &problems) {

@@ -112,13 +112,18 @@ public struct PcapngWriter: CaptureWriter {
 
   /// One frame.
   public mutating func write(_ record: borrowing CANRecord, into output: inout ByteBuffer) {
+    write(record, comments: [], into: &output)
+  }
+
+  /// One frame with remarks that Wireshark shows beside it.
+  public mutating func write(_ record: borrowing CANRecord, comments: [String], into output: inout ByteBuffer) {
     losses.note(record, without: [])
     let isFine = record.precision.writtenDigits == 9
     let interface = interface(record.bus, 227, isFine, &output)
     let frame = record.frame
     let own = record.time.nanoseconds
     let time = record.precision == .none ? 0 : isFine ? own : own / 1000
-    packet(interface, time, record.direction, SocketCANPacket.length(frame), &output) {
+    packet(interface, time, record.direction, SocketCANPacket.length(frame), comments: comments, &output) {
       SocketCANPacket.append(frame, to: &$0)
     }
   }
@@ -160,12 +165,16 @@ public struct PcapngWriter: CaptureWriter {
   }
 
   private func packet(
-    _ interface: UInt32, _ time: Int64, _ direction: Direction, _ length: Int, _ output: inout ByteBuffer,
+    _ interface: UInt32, _ time: Int64, _ direction: Direction, _ length: Int, comments: [String] = [], _ output: inout ByteBuffer,
     _ content: (inout ByteBuffer) -> Void
   ) {
     let padded = (length + 3) & ~3
     let hasFlags = direction != .unknown
-    let total = UInt32(32 + padded + (hasFlags ? 12 : 0))
+    // An option's length has 16 bits.
+    let texts = comments.map { Array($0.utf8.prefix(60_000)) }
+    let remarks = texts.reduce(0) { $0 + 4 + (($1.count + 3) & ~3) }
+    let hasOptions = hasFlags || !texts.isEmpty
+    let total = UInt32(32 + padded + (hasFlags ? 8 : 0) + remarks + (hasOptions ? 4 : 0))
     let stamp = UInt64(bitPattern: time)
     output.append(word: 6)
     output.append(word: total)
@@ -180,8 +189,14 @@ public struct PcapngWriter: CaptureWriter {
       output.append(half: 2)
       output.append(half: 4)
       output.append(word: direction == .received ? 1 : 2)
-      output.append(word: 0)
     }
+    for text in texts {
+      output.append(half: 1)
+      output.append(half: UInt16(text.count))
+      for byte in text { output.append(byte) }
+      output.append(repeating: 0, count: (4 - text.count & 3) & 3)
+    }
+    if hasOptions { output.append(word: 0) }
     output.append(word: total)
   }
 }

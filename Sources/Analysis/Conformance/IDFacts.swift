@@ -1,0 +1,122 @@
+import Bus
+
+/// What the rules need to know of one arbitration ID, in fixed memory: how often, how regularly, how it changes.
+struct IDFacts: Sendable {
+  let id: ArbitrationID
+  /// Slot in the link's plan; −1 = not of this protocol.
+  let slot: Int
+  var count: UInt64 = 0
+  var first = Mark()
+  var last = Mark()
+  /// Head of the first and of the last frame.
+  var firstHead: UInt64 = 0
+  var head: UInt64 = 0
+  var shortest: UInt8 = 255
+  var longest: UInt8 = 0
+  /// The longest time from one frame to the next, ns, and the frame that ended it.
+  var longestGap: Int64 = 0
+  var gapEnd = Mark()
+  /// Gaps beyond the limit that the link sets for it.
+  var gaps: UInt64 = 0
+  var gapLimit: Int64 = .max
+  /// Frames that came long before their time: with the content of the one before, or with another.
+  var nearSame: UInt64 = 0
+  var nearOther: UInt64 = 0
+  var firstNear = Mark()
+  /// Frames closer to the one before than this count as near, ns.
+  var nearLimit: Int64 = 0
+  /// When the content changed last.
+  var changed: Int64 = 0
+  var changes: UInt64 = 0
+
+  /// A place in the capture, in ns.
+  struct Mark: Sendable {
+    var record: UInt64 = 0
+    var time: Int64 = 0
+  }
+
+  init(_ id: ArbitrationID, slot: Int) {
+    self.id = id
+    self.slot = slot
+  }
+
+  @inline(__always) mutating func add(_ frame: borrowing CANFrame, _ mark: Mark) {
+    if count == 0 {
+      first = mark
+      firstHead = frame.head
+      changed = mark.time
+    } else {
+      let gap = mark.time &- last.time
+      if gap > longestGap {
+        longestGap = gap
+        gapEnd = mark
+      }
+      if gap > gapLimit { gaps &+= 1 }
+      if gap < nearLimit { near(frame.head, mark) }
+      if frame.head != head {
+        changes &+= 1
+        changed = mark.time
+      }
+    }
+    count &+= 1
+    last = mark
+    head = frame.head
+    shortest = min(shortest, frame.length)
+    longest = max(longest, frame.length)
+  }
+
+  @inline(never) private mutating func near(_ head: UInt64, _ mark: Mark) {
+    if nearSame &+ nearOther == 0 { firstNear = mark }
+    if head == self.head { nearSame &+= 1 } else { nearOther &+= 1 }
+  }
+
+  /// From first to last, ns.
+  var span: Int64 { last.time &- first.time }
+  /// Mean time from frame to frame, ns; 0 with fewer than two.
+  var meanPeriod: Int64 { count > 1 ? span / Int64(count - 1) : 0 }
+}
+
+/// Error frames of a bus.
+struct ErrorFacts: Sendable {
+  var count: UInt64 = 0
+  var first = IDFacts.Mark()
+  var last = IDFacts.Mark()
+  var noAcknowledge: UInt64 = 0
+  var firstNoAcknowledge = IDFacts.Mark()
+  /// Most no-acknowledge frames within one second.
+  var mostNoAcknowledge: UInt64 = 0
+  var protocolViolations: UInt64 = 0
+  var busOff: UInt64 = 0
+  var firstBusOff = IDFacts.Mark()
+  var restarts: UInt64 = 0
+  var passive: UInt64 = 0
+  var highestCounter: UInt8 = 0
+  var firstFrame: CANFrame?
+  private var windowStart: Int64 = 0
+  private var inWindow: UInt64 = 0
+
+  mutating func add(_ frame: borrowing CANFrame, _ mark: IDFacts.Mark) {
+    if count == 0 {
+      first = mark
+      firstFrame = copy frame
+    }
+    count &+= 1
+    last = mark
+    let bits = frame.id.number
+    if bits & 0x20 != 0 {
+      if noAcknowledge == 0 { firstNoAcknowledge = mark }
+      noAcknowledge &+= 1
+      if mark.time &- windowStart > 1_000_000_000 { (windowStart, inWindow) = (mark.time, 0) }
+      inWindow &+= 1
+      mostNoAcknowledge = max(mostNoAcknowledge, inWindow)
+    }
+    if bits & 0x8 != 0 { protocolViolations &+= 1 }
+    if bits & 0x40 != 0 {
+      if busOff == 0 { firstBusOff = mark }
+      busOff &+= 1
+    }
+    if bits & 0x100 != 0 { restarts &+= 1 }
+    if bits & 0x4 != 0, frame.byte(1) & 0x30 != 0 { passive &+= 1 }
+    if bits & 0x200 != 0 || bits & 0x4 != 0 { highestCounter = max(highestCounter, max(frame.byte(6), frame.byte(7))) }
+  }
+}

@@ -1,0 +1,301 @@
+import Bus
+import Formats
+import Protocols
+
+/// The battery's values as they go by, held against one another: what lasts, what jumps, what contradicts. Values are thousandths.
+struct QuantityWatch: Sendable {
+  /// A condition that counts when it lasts.
+  struct Lasting: Sendable {
+    private(set) var since: IDFacts.Mark?
+    /// The longest it lasted, ns, where that began and ended.
+    private(set) var longest: Int64 = 0
+    private(set) var began = IDFacts.Mark()
+    private(set) var ended = IDFacts.Mark()
+    /// How often it held.
+    private(set) var count: UInt64 = 0
+    /// What a person should read of the worst moment.
+    var value: Int64 = 0
+
+    mutating func observe(_ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0) {
+      guard holds else {
+        since = nil
+        return
+      }
+      count &+= 1
+      if since == nil { since = mark }
+      if let since, mark.time &- since.time >= longest {
+        longest = mark.time &- since.time
+        began = since
+        ended = mark
+        self.value = value()
+      }
+    }
+
+    func lasted(_ seconds: Double) -> Bool { count > 0 && Double(longest) >= seconds * 1e9 }
+  }
+
+  /// First, lowest and highest value of a quantity.
+  struct Extent: Sendable {
+    var count: UInt64 = 0
+    var first: Int64 = 0
+    var lowest: Int64 = .max
+    var highest: Int64 = .min
+    var last: Int64 = 0
+    var began = IDFacts.Mark()
+    /// Zeros before the first other value.
+    var leadingZeros: UInt64 = 0
+    var firstOther = IDFacts.Mark()
+    /// Jumps over half of the plausible range, and values beyond it.
+    var jumps: UInt64 = 0
+    var firstJump = IDFacts.Mark()
+    var jumpFrom: Int64 = 0
+    var jumpTo: Int64 = 0
+    var strange: UInt64 = 0
+  }
+
+  private(set) var extents: [Extent]
+  private var ranges: [ClosedRange<Int64>?]
+  private(set) var now = QuantityValues()
+
+  private(set) var overCharge = Lasting()
+  private(set) var overDischarge = Lasting()
+  private(set) var chargeAtZero = Lasting()
+  private(set) var dischargeAtZero = Lasting()
+  private(set) var chargeBarred = Lasting()
+  private(set) var dischargeBarred = Lasting()
+  private(set) var crossedLimits = Lasting()
+  private(set) var tinyChargeVoltage = Lasting()
+  private(set) var lowChargeVoltage = Lasting()
+  private(set) var stale = Lasting()
+  private(set) var noTerminalVoltage = Lasting()
+  private(set) var halfTerminalVoltage = Lasting()
+  private(set) var cellVoltageOff = Lasting()
+  private(set) var markAgainstLimit = Lasting()
+  private(set) var alarmAgainstCells = Lasting()
+  /// Cycles in which status word and current agree or not.
+  private(set) var directionAgrees: UInt64 = 0
+  private(set) var directionDiffers: UInt64 = 0
+  private(set) var firstDifference = IDFacts.Mark()
+  /// Cycles in which pack voltage is 10 or 100 times that of its cells, or a tenth.
+  private(set) var scaledCycles: UInt64 = 0
+  private(set) var scaleFactor = 1.0
+  private(set) var cycles: UInt64 = 0
+  /// Cycles in which pack voltage and cells differ beyond the tolerance.
+  private(set) var differingCycles: UInt64 = 0
+  private(set) var firstDiffering = IDFacts.Mark()
+  /// Steps of the state of charge beyond the threshold.
+  private(set) var socSteps: UInt64 = 0
+  private(set) var firstSocStep = IDFacts.Mark()
+  private(set) var socStep: (from: Int64, to: Int64) = (0, 0)
+  private(set) var pinned = Lasting()
+  private var lastSoc: (value: Int64, time: Int64)?
+  private var tuple: (v: Int64, i: Int64, s: Int64) = (.min, .min, .min)
+  private var tupleTime: Int64 = 0
+  private(set) var fellAway: UInt64 = 0
+  private(set) var firstFall = IDFacts.Mark()
+  private var wasUp: Int64?
+
+  private let limits: Limits
+  /// Cells in series, where somebody said it or the identity does.
+  var cells: Int64?
+
+  /// Thresholds, once looked up.
+  struct Limits: Sendable {
+    var share = 0.05
+    var amperes = 2.0
+    var zeroAmperes = 1.0
+    var chargeVolts = 1.0
+    var below = 0.1
+    var staleAmperes = 5.0
+    var directionAmperes = 5.0
+    var terminalShare = 0.1
+    var prechargeShare = 0.9
+    var openSeconds = 2.0
+    var lowestCell = 2.0
+    var highestCell = 4.4
+    var difference = 0.08
+    var socStep = 5.0
+    var socSeconds = 10.0
+    var scaleTolerance = 0.03
+
+    init(_ book: RuleBook, _ name: String?) {
+      func value(_ rule: RuleID, _ key: String) -> Double { book.threshold(rule, key, for: name) }
+      share = value(.R26, "share")
+      amperes = value(.R26, "amperes")
+      zeroAmperes = value(.R26, "zeroAmperes")
+      chargeVolts = value(.R19, "volts")
+      below = value(.R19, "below")
+      staleAmperes = value(.R23, "amperes")
+      directionAmperes = value(.R17, "amperes")
+      terminalShare = value(.R24, "share")
+      prechargeShare = value(.R25, "share")
+      openSeconds = value(.R25, "open")
+      lowestCell = value(.R20, "lowest")
+      highestCell = value(.R20, "highest")
+      difference = value(.R20, "difference")
+      socStep = value(.R22, "step")
+      socSeconds = value(.R22, "seconds")
+      scaleTolerance = value(.R13a, "tolerance")
+    }
+  }
+
+  init(_ definition: Definition?, _ book: RuleBook) {
+    limits = Limits(book, definition?.protocolName)
+    extents = [Extent](repeating: Extent(), count: Quantity.allCases.count)
+    ranges = [ClosedRange<Int64>?](repeating: nil, count: Quantity.allCases.count)
+    for (name, signal) in definition?.sidecar.quantities ?? [:] {
+      guard let quantity = Quantity(name: name), let range = definition?.sidecar.plausible[signal] else { continue }
+      ranges[Int(quantity.rawValue)] = Int64(range.lowerBound * 1000)...Int64(range.upperBound * 1000)
+    }
+  }
+
+  func extent(_ quantity: Quantity) -> Extent { extents[Int(quantity.rawValue)] }
+
+  /// A value that a frame carries.
+  mutating func set(_ quantity: Quantity, _ value: Int64, _ mark: IDFacts.Mark) {
+    let index = Int(quantity.rawValue)
+    let before = extents[index]
+    if before.count == 0 {
+      extents[index].first = value
+      extents[index].began = mark
+    } else if let range = ranges[index] {
+      let width = range.upperBound - range.lowerBound
+      let step = value > before.last ? value - before.last : before.last - value
+      if step > width / 2 {
+        if extents[index].jumps == 0 {
+          extents[index].firstJump = mark
+          extents[index].jumpFrom = before.last
+          extents[index].jumpTo = value
+        }
+        extents[index].jumps &+= 1
+      }
+    }
+    if let range = ranges[index], !range.contains(value) { extents[index].strange &+= 1 }
+    extents[index].count &+= 1
+    if value == 0, before.leadingZeros == before.count { extents[index].leadingZeros &+= 1 }
+    if value != 0, before.leadingZeros == before.count { extents[index].firstOther = mark }
+    extents[index].lowest = min(before.lowest, value)
+    extents[index].highest = max(before.highest, value)
+    extents[index].last = value
+    now[quantity] = value
+    if quantity == .soc { step(value, mark) }
+  }
+
+  private mutating func step(_ value: Int64, _ mark: IDFacts.Mark) {
+    if let last = lastSoc, Double(abs(value - last.value)) > limits.socStep * 1000, Double(mark.time - last.time) < limits.socSeconds * 1e9 {
+      if socSteps == 0 {
+        firstSocStep = mark
+        socStep = (last.value, value)
+      }
+      socSteps &+= 1
+    }
+    lastSoc = (value, mark.time)
+    pinned.observe(value >= 99_000 && (now[.packCurrent] ?? 0) < -5_000, mark)
+  }
+
+  /// Everything of one cycle is known: judge it.
+  mutating func judge(_ mark: IDFacts.Mark) {
+    cycles &+= 1
+    let voltage = now[.packVoltage]
+    let current = now[.packCurrent]
+    let charge = now[.chargeCurrentLimit]
+    let discharge = now[.dischargeCurrentLimit]
+    judgeLimits(current, charge, discharge, mark)
+    if let top = now[.chargeVoltageLimit] {
+      if let bottom = now[.dischargeVoltageLimit], top > 0 || bottom > 0 {
+        crossedLimits.observe(top <= bottom && Double(top) > limits.chargeVolts * 1000, mark, value: top)
+      }
+      tinyChargeVoltage.observe(Double(top) <= limits.chargeVolts * 1000, mark, value: top)
+      if let voltage {
+        lowChargeVoltage.observe(
+          Double(top) < Double(voltage) * (1 - limits.below) && (charge ?? 0) > 0 && Double(top) > limits.chargeVolts * 1000, mark,
+          value: top)
+      }
+    }
+    judgeFreshness(voltage, current, mark)
+    judgeTerminal(voltage, charge, discharge, mark)
+    judgeCells(voltage, mark)
+    if let current, now.isTrue(.charging) != now.isTrue(.discharging), Double(abs(current)) > limits.directionAmperes * 1000 {
+      if (current > 0) == now.isTrue(.charging) {
+        directionAgrees &+= 1
+      } else {
+        if directionDiffers == 0 { firstDifference = mark }
+        directionDiffers &+= 1
+      }
+    }
+    // A mark that allows what the limit forbids is as bad as the reverse.
+    markAgainstLimit.observe(
+      now.isTrue(.chargeForbidden) && (charge ?? 0) > 0 || now.isTrue(.dischargeForbidden) && (discharge ?? 0) > 0, mark)
+  }
+
+  private mutating func judgeLimits(_ current: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark) {
+    if let charge, let current {
+      let room = max(limits.amperes * 1000, limits.share * Double(charge))
+      overCharge.observe(charge > 0 && Double(current) > Double(charge) + room, mark, value: current)
+      chargeAtZero.observe(charge == 0 && Double(current) > limits.zeroAmperes * 1000, mark, value: current)
+    }
+    if let discharge, let current {
+      let room = max(limits.amperes * 1000, limits.share * Double(discharge))
+      overDischarge.observe(discharge > 0 && Double(-current) > Double(discharge) + room, mark, value: current)
+      dischargeAtZero.observe(discharge == 0 && Double(-current) > limits.zeroAmperes * 1000, mark, value: current)
+    }
+    chargeBarred.observe(charge == 0 || now.isTrue(.chargeForbidden), mark)
+    dischargeBarred.observe(discharge == 0 || now.isTrue(.dischargeForbidden), mark)
+  }
+
+  private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark) {
+    guard let voltage, let current else { return }
+    let next = (v: voltage, i: current, s: now[.soc] ?? 0)
+    stale.observe(
+      next.v == tuple.v && next.i == tuple.i && next.s == tuple.s && Double(abs(current)) > limits.staleAmperes * 1000, mark,
+      value: voltage)
+    tuple = next
+  }
+
+  private mutating func judgeTerminal(_ voltage: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark) {
+    guard let voltage, voltage > 0, let terminal = now[.inverterVoltage] else { return }
+    let share = Double(terminal) / Double(voltage)
+    let isActive = (charge ?? 0) > 0 || (discharge ?? 0) > 0
+    noTerminalVoltage.observe(isActive && share < limits.terminalShare, mark, value: terminal)
+    halfTerminalVoltage.observe(share >= limits.terminalShare && share < limits.prechargeShare, mark, value: terminal)
+    if share >= limits.prechargeShare {
+      if wasUp == nil { wasUp = mark.time }
+    } else if share < 0.5, let up = wasUp {
+      if Double(mark.time - up) < limits.openSeconds * 1e9 {
+        if fellAway == 0 { firstFall = mark }
+        fellAway &+= 1
+      }
+      wasUp = nil
+    }
+  }
+
+  private mutating func judgeCells(_ voltage: Int64?, _ mark: IDFacts.Mark) {
+    guard let voltage, voltage > 0 else { return }
+    let count = cells ?? now[.cellCount].map { $0 / 1000 }
+    guard let count, count > 0 else { return }
+    let each = Double(voltage) / 1000 / Double(count)
+    cellVoltageOff.observe(each < limits.lowestCell || each > limits.highestCell, mark, value: Int64(each * 1000))
+    guard let high = now[.cellVoltageMax], let low = now[.cellVoltageMin], high > 0 else { return }
+    let mean = Double(high + low) / 2000
+    let ratio = each / mean
+    for factor in [10.0, 100, 0.1, 0.01] where abs(ratio / factor - 1) <= limits.scaleTolerance {
+      scaledCycles &+= 1
+      scaleFactor = factor
+    }
+    if abs(ratio - 1) > limits.difference {
+      if differingCycles == 0 { firstDiffering = mark }
+      differingCycles &+= 1
+    }
+    // An over-voltage alarm beside cells far below what the battery itself calls full, or the reverse.
+    if let top = now[.chargeVoltageLimit], let bottom = now[.dischargeVoltageLimit], top > bottom {
+      let full = Double(top) / 1000 / Double(count)
+      let empty = Double(bottom) / 1000 / Double(count)
+      let isHighWrong = (now.isTrue(.overvoltageAlarm) || now.isTrue(.overvoltageProtection)) && Double(high) / 1000 < full * 0.9
+      let isLowWrong = (now.isTrue(.undervoltageAlarm) || now.isTrue(.undervoltageProtection)) && Double(low) / 1000 > empty * 1.12
+      alarmAgainstCells.observe(isHighWrong || isLowWrong, mark, value: isHighWrong ? high : low)
+    }
+  }
+
+  /// A yes-or-no quantity.
+  mutating func set(_ quantity: Quantity, _ isTrue: Bool) { now.set(quantity, isTrue) }
+}

@@ -1,0 +1,173 @@
+import Analysis
+import ArgumentParser
+import Bus
+import Formats
+
+/// `diagnose`: from a log to the cause of a failed handshake, and the fix.
+struct DiagnoseCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "diagnose",
+    abstract: "Find out why inverter and battery do not talk, and what to do about it.",
+    discussion: HelpText.discussion(
+      "The first line is the answer. Below it stand the findings, worst first, each with where it shows, the bytes, what was expected "
+        + "and what to try; then how the conversation went. Rules and thresholds are in Dissectors/rules.yaml. Exit status: 0 nothing "
+        + "of severity error; 1 findings of severity error, or the file is damaged; 2 could not read it.",
+      examples: [
+        ("linkbms diagnose site.log", "the cause and the fix"),
+        ("linkbms diagnose --inverter deye --cells 192 site.log", "with what is known of the site"),
+        ("linkbms diagnose --report site.html site.log", "one page to send to the manufacturer"),
+        ("linkbms diagnose --explain R10", "all about a rule"),
+      ]))
+
+  @Argument(help: ArgumentHelp("Captures; - is standard input.", valueName: "file"), completion: .file())
+  var files: [String] = []
+  @Option(help: ArgumentHelp("The inverter: deye, sofar, goodwe, growatt, solis, ferroamp or pylontech.", valueName: "name"))
+  var inverter: String?
+  @Option(help: ArgumentHelp("Cells in series.", valueName: "n"))
+  var cells: Int?
+  @Option(help: ArgumentHelp("Capacity of the battery in Ah.", valueName: "ah"))
+  var capacity: Double?
+  @Option(name: .customLong("protocol"), help: ArgumentHelp("The protocol that is meant, instead of the one recognised.", valueName: "name"))
+  var protocolName: String?
+  @Option(help: ArgumentHelp("Its variant.", valueName: "name"))
+  var variant: String?
+  @Option(help: ArgumentHelp("Explain a rule at length, such as R10, or each rule that was found: all.", valueName: "rule"))
+  var explain: String?
+  @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
+  var format: OutputFormat?
+  @Option(help: ArgumentHelp("Write one self-contained page to FILE.", valueName: "file"), completion: .file(extensions: ["html"]))
+  var report: String?
+  @Option(
+    help: ArgumentHelp("Write the capture with the findings as packet comments to FILE (pcapng).", valueName: "file"),
+    completion: .file(extensions: ["pcapng"]))
+  var annotate: String?
+  @Option(help: ArgumentHelp("Read the capture as this format instead of recognising it.", valueName: "format"))
+  var from: CaptureFormat?
+  @Option(help: ArgumentHelp("Read definitions and rules from this folder instead of the built-in ones.", valueName: "folder"))
+  var dissectors: String?
+
+  func validate() throws {
+    guard format != .csv else { throw ValidationError("--format csv: findings are no table; use text or json") }
+    if let cells { guard (1...400).contains(cells) else { throw ValidationError("--cells: found \(cells), expected 1…400") } }
+    if let capacity { guard capacity > 0, capacity <= 100_000 else { throw ValidationError("--capacity: found \(capacity), expected Ah above 0") } }
+  }
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    var options = DefinitionOptions()
+    options.dissectors = dissectors
+    let library = try world.library(options)
+    let book = try RuleBookFile.read(dissectors)
+    let site = try siteFacts(library, book)
+    if let explain, explain.lowercased() != "all", files.isEmpty { return try printRule(explain, book, in: &world) }
+    let names = try world.captures(files)
+    if names.count > 1, report != nil || annotate != nil { throw WorldError(message: "--report, --annotate: need exactly one FILE") }
+    var status = ExitStatus.done
+    for file in names { status = max(status, try diagnose(file, library, book, site, isOneOfMany: names.count > 1, in: &world)) }
+    return status
+  }
+
+  private func siteFacts(_ library: DefinitionLibrary, _ book: RuleBook) throws(WorldError) -> SiteFacts {
+    var site = SiteFacts()
+    site.cells = cells
+    site.capacity_Ah = capacity
+    if let inverter {
+      guard book.inverters[inverter] != nil else {
+        let names = book.inverters.keys.sorted()
+        throw WorldError(
+          message: "--inverter: found \"\(inverter)\", expected \(names.joined(separator: ", "))" + NearestName.hint(inverter, in: names))
+      }
+      site.inverter = inverter
+    }
+    if let protocolName {
+      let definition = try TableChooser.definition(protocolName, library)
+      site.variant = try TableChooser.variant(variant, of: definition)?.name
+      site.protocolName = protocolName
+      if variant == nil { site.variant = nil }
+    }
+    return site
+  }
+
+  private func diagnose(
+    _ file: String, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, isOneOfMany: Bool, in world: inout some World
+  ) throws -> ExitStatus {
+    var capture = try CaptureInput(path: file, format: from)
+    var census = TrafficCensus()
+    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
+    var sink = DiagnosisSink(
+      run: ConformanceRun(library, book, site, verdicts: ProtocolIdentifier(library).identify(census), keepsSeries: report != nil))
+    var progress = Progress(of: capture.name, world.terminal)
+    while try capture.readWindow(into: &sink) {
+      if world.isInterrupted { break }
+      world.show(&progress, capture.progress)
+    }
+    world.end(&progress)
+    let diagnosis = sink.run.diagnose()
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    if (format ?? world.defaultFormat) == .json {
+      try world.write(DiagnosisText.json(diagnosis, of: capture.name))
+    } else {
+      if isOneOfMany { try world.print(style.strong(capture.name)) }
+      try world.write(DiagnosisText.text(diagnosis, style, columns: world.terminal.isTerminal ? world.terminal.columns : 100))
+      if explain != nil {
+        for rule in RuleID.allCases where diagnosis.findings.contains(where: { $0.rule == rule }) {
+          try world.print("")
+          try world.write(DiagnosisText.page(rule, book))
+        }
+      }
+    }
+    if let report {
+      try OutputFile.write(DiagnosisPage.html(diagnosis, of: capture.name, site: site), to: report)
+      world.note("linkbms: wrote \(report)")
+    }
+    if let annotate {
+      try Annotator.write(file, from, diagnosis, to: annotate, in: &world)
+      world.note("linkbms: wrote \(annotate)")
+    }
+    let problems = world.report(sink.problems, of: capture.name)
+    return max(problems, diagnosis.hasErrors ? .findings : .done)
+  }
+
+  private func printRule(_ name: String, _ book: RuleBook, in world: inout some World) throws -> ExitStatus {
+    guard let rule = RuleID.allCases.first(where: { $0.rawValue.lowercased() == name.lowercased() || book[$0].name == name }) else {
+      throw WorldError(
+        message: "--explain: found \"\(name)\", expected a rule such as R10"
+          + NearestName.hint(name, in: RuleID.allCases.map(\.rawValue) + RuleID.allCases.map { book[$0].name }))
+    }
+    try world.write(DiagnosisText.page(rule, book))
+    return .done
+  }
+}
+
+/// Hands records to the rules and keeps what is wrong with the file.
+struct DiagnosisSink: RecordSink {
+  var run: ConformanceRun
+  private(set) var problems = ProblemLog()
+
+  init(run: ConformanceRun) { self.run = run }
+
+  mutating func busAppeared(_ bus: BusID, named name: String) { run.busAppeared(bus, named: name) }
+  mutating func receive(_ record: borrowing CANRecord) { run.receive(record) }
+  mutating func receive(_ record: SideRecord) { run.receive(record) }
+  mutating func report(_ problem: CaptureProblem) {
+    problems.note(problem)
+    run.report(problem)
+  }
+}
+
+/// The rules, built in or from a folder.
+enum RuleBookFile {
+  static func read(_ folder: String?) throws(WorldError) -> RuleBook {
+    let text: String
+    let path: String
+    if let folder, InputFile.exists(folder + "/rules.yaml") {
+      path = folder + "/rules.yaml"
+      text = String(decoding: try InputFile.bytes(of: path), as: UTF8.self)
+    } else {
+      path = "rules.yaml"
+      text = embeddedDissectors.first { $0.path.hasSuffix("rules.yaml") }?.text ?? ""
+    }
+    let (book, problems) = RuleBook.parse(text, path: path)
+    if let problem = problems.first { throw WorldError(message: "\(problem)") }
+    return book
+  }
+}
