@@ -21,6 +21,9 @@ struct BusWatch: Sendable {
   private(set) var addresses: InlineArray<16, UInt64> = InlineArray(repeating: 0)
   private(set) var mixedAddresses: UInt64 = 0
   private(set) var firstMixed = IDFacts.Mark()
+  private var primary: UInt8?
+  /// Chain and PDU records: a bus that carries those is no CAN bus.
+  var sideRecords: UInt64 = 0
   private var lastAddress: (value: UInt8, time: Int64)?
   /// Addresses that the inverter asks for, by the conditions of the protocol's requests.
   private(set) var askedAddresses: InlineArray<16, UInt64> = InlineArray(repeating: 0)
@@ -143,12 +146,15 @@ struct BusWatch: Sendable {
     let slot = link.dissection.plan.slots[slotIndex]
     let message = Int(slot.message)
     let isInverter = senders[message] == .inverter
+    // Two batteries on one bus have two sets of values: the first is followed.
+    if !isInverter, slot.hasAddress, primary == nil { primary = slot.address }
+    let isPrimary = isInverter || !slot.hasAddress || slot.address == primary
     monitor?.take(
       record.frame, slot: slot, isFromInverter: isInverter, mark: .init(record: number, time_us: mark.time / 1000))
-    if !isSame { learn(record.frame, message, slot, isInverter, mark) }
+    if !isSame, isPrimary { learn(record.frame, message, slot, isInverter, mark) }
     if !isInverter, slot.hasAddress { address(slot.address, mark) }
     if isInverter, let signal = addressSignals[message] { asked(record.frame, signal, mark) }
-    if message == cycleMessage {
+    if message == cycleMessage, isPrimary {
       values.judge(mark)
       series?.add(values.now, mark.time)
     }

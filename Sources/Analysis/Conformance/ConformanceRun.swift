@@ -85,7 +85,11 @@ public struct ConformanceRun: RecordSink, Sendable {
   }
 
   /// Chain and PDU records have rules of their own (`ChainConversation`).
-  public mutating func receive(_ record: SideRecord) { records &+= 1 }
+  public mutating func receive(_ record: SideRecord) {
+    records &+= 1
+    let index = Int(record.bus.index)
+    if index < buses.count { buses[index].sideRecords &+= 1 }
+  }
 
   /// What is wrong with the capture itself.
   public mutating func report(_ problem: CaptureProblem) {

@@ -57,7 +57,7 @@ public struct Diagnosis: Sendable {
 
   init(_ run: ConformanceRun) {
     var all = Diagnosis.health(run)
-    for watch in run.buses { all += Diagnosis.suppressed(BusJudge.findings(watch, run)) }
+    for watch in run.buses where watch.frames > 0 || watch.sideRecords == 0 { all += Diagnosis.suppressed(BusJudge.findings(watch, run)) }
     all.sort { a, b in
       if a.severity != b.severity { return a.severity > b.severity }
       return (a.rule.rank, a.first?.record ?? 0) < (b.rule.rank, b.first?.record ?? 0)

@@ -91,8 +91,9 @@ extension BusJudge {
 
   /// Numbers of a protocol under the other width, or cut to 11 bits, where that protocol's own are missing.
   private mutating func width() {
-    let asked = ([watch.identification] + watch.identification.others).filter { $0.sides.contains(.inverter) }.compactMap(\.protocolName)
-    let candidates = site.protocolName.map { [$0] } ?? (asked.isEmpty ? library.protocolNames : asked)
+    let asked = self.asked
+    // Without a word of an inverter only frames that no protocol explains can be suspected.
+    let candidates = site.protocolName.map { [$0] } ?? (asked.isEmpty && protocolName == nil ? library.protocolNames : asked)
     var best: (definition: Definition, seen: [IDFacts], isCut: Bool, side: Side)?
     for definition in candidates.compactMap({ library.definition($0) }) where definition.sidecar.extends == nil || asked.contains(definition.protocolName) {
       for side in [Side.battery, .inverter] {
@@ -112,6 +113,19 @@ extension BusJudge {
       count: count, facts: first, expected: "\(meant) IDs (\(best.definition.protocolName))")
   }
 
+  /// Protocols of which an inverter's own messages are seen, under IDs that the battery's protocol does not use.
+  private var asked: [String] {
+    let spoken = protocolName.flatMap { library.definition($0) }
+    let used = Set(spoken.map { definition in definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id) } ?? [])
+    return library.definitions.filter { definition in
+      let isOwn = definition.protocolName == protocolName
+      return watch.ids.contains { facts in
+        facts.count >= UInt64(threshold(.R01, "frames")) && (isOwn || !used.contains(facts.id))
+          && isFromInverter(facts, of: definition.protocolName)
+      }
+    }.map(\.protocolName)
+  }
+
   private func otherWidth(_ definition: Definition, _ side: Side) -> (seen: [IDFacts], isCut: Bool)? {
     let variant = watch.identification.protocolName == definition.protocolName ? definition.variant(watch.identification.variant) : nil
     let messages = definition.dbc.messages.filter { $0.sender.flatMap { definition.sidecar.roles[$0] } == side }
@@ -124,6 +138,7 @@ extension BusJudge {
     let flipped = watch.ids.filter { expected.contains(ArbitrationID(rawValue: $0.id.rawValue ^ 0x8000_0000)) && !isKnown($0, beside: definition) }
     let least = UInt64(threshold(.R04a, "frames"))
     if flipped.count >= 2, flipped.reduce(UInt64(0), { $0 + $1.count }) >= least { return (flipped, false) }
+    guard asked.contains(definition.protocolName) || site.protocolName == definition.protocolName else { return nil }
     let cuts = Set(expected.filter { $0.isExtended && $0.number > 0x7FF }.map { ArbitrationID.standard($0.number) })
     let cut = watch.ids.filter { !$0.id.isExtended && cuts.contains($0.id) && !isKnown($0, beside: definition) }
     if cut.count >= 3, cut.reduce(UInt64(0), { $0 + $1.count }) >= least { return (cut, true) }
@@ -258,7 +273,7 @@ extension BusJudge {
   private mutating func repeatedSearch() {
     guard let link = watch.link, let monitor = watch.monitor, let battery = link.handshake.battery, let inverter = link.handshake.inverter
     else { return }
-    let answered = monitor.tallies.enumerated().filter { battery.answers[$0.offset].optionalCount < battery.answers[$0.offset].emissions.count }
+    let answered = monitor.tallies.enumerated().filter { $0.element.asked > 0 && battery.answers[$0.offset].optionalCount < battery.answers[$0.offset].emissions.count }
     let complete = answered.map(\.element.complete).min() ?? batteryCycles
     guard complete >= UInt64(threshold(.R04, "answers")) else { return }
     // What the inverter says only while it searches, and how long it goes on with it after all is there.
@@ -269,6 +284,11 @@ extension BusJudge {
           let later = online.filter { inverter.emissions[$0.emissions].contains { $0.message == emission.message && $0.template == emission.template } }
           let slow = later.map(\.every_us).min() ?? .max
           guard slow > send.every_us &* 3, let seen = searching(emission, link, battery, monitor), seen.span > 0 else { continue }
+          // What it said before the first complete answers is as it should be.
+          let online = monitor.changes.first { $0.side == .inverter && $0.phase == .online }?.mark.time_us ?? 0
+          guard seen.last.time / 1000 - online > max(5_000_000, send.every_us &* 3) else { continue }
+          // Some hosts ask for everything in turn; a search repeats as fast as the plan says.
+          guard seen.span / Int64(max(1, seen.count)) < send.every_us * 1500 else { continue }
           let allowed = slow == .max ? 5.0 : Double(seen.span) / 1000 / Double(slow) * 3 + 5
           guard Double(seen.count) > allowed, Double(seen.span) >= Double(send.every_us) * 5_000 else { continue }
           let name = link.dissection.messages[Int(emission.message)].name
@@ -387,7 +407,7 @@ extension BusJudge {
       return
     }
     guard let monitor = watch.monitor, let link = watch.link, let battery = link.handshake.battery else { return }
-    for (index, tally) in monitor.tallies.enumerated() where tally.repeated >= least && Double(tally.repeated) >= share * Double(tally.asked) {
+    for (index, tally) in monitor.tallies.enumerated() where tally.asked >= least && tally.repeated >= least && Double(tally.repeated) >= share * Double(tally.asked) {
       let message = battery.emissions[battery.answers[index].emissions.lowerBound].message
       let name = link.dissection.messages[Int(message)].name
       add(

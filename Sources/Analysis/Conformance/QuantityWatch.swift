@@ -282,7 +282,9 @@ struct QuantityWatch: Sendable {
       scaledCycles &+= 1
       scaleFactor = factor
     }
-    if abs(ratio - 1) > limits.difference {
+    let isBelow = each < Double(low) / 1000 * (1 - limits.difference)
+    let isAbove = each > Double(high) / 1000 * (1 + limits.difference)
+    if isBelow || isAbove {
       if differingCycles == 0 { firstDiffering = mark }
       differingCycles &+= 1
     }

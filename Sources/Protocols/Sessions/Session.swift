@@ -37,6 +37,8 @@ public struct Session: Sendable {
   /// Frames that had no room in the queue: requests faster than answers.
   public private(set) var droppedFrames: UInt64 = 0
 
+  /// A fault for simulations: questions other than the most frequent are not answered any more, as by a sender that says who it is once.
+  public var forgetsIdentity = false
   private var queue: [Pending] = []
   private var nextDue: [Int64]
   private var lastSent: [UInt64]
@@ -99,6 +101,7 @@ public struct Session: Sendable {
     lastHeard[message] = now_us
     learn(frame, message)
     for index in role.answers.indices where role.answers[index].request == slot.message {
+      if forgetsIdentity, index != 0 || !role.sends.isEmpty { continue }
       if holds(role.answers[index].conditions, frame) { answer(index, frame, now_us) }
     }
     for index in role.states[state].transitions {
