@@ -73,10 +73,10 @@ struct FaultMatrix {
       return nil
     case .byteOrder:
       if !options("byteOrder", "big") { return "no other byte order is known" }
-      return now("byteOrder") == "big" ? "this variant is sent that way" : nil
+      return now("byteOrder") == "big" ? "this variant is sent that way" : dialect(entry, "byteOrder", "big")
     case .missingOffset:
       if !options("currentOffset", "none") { return "no offset" }
-      return now("currentOffset") == "none" ? "this variant is sent that way" : nil
+      return now("currentOffset") == "none" ? "this variant is sent that way" : dialect(entry, "currentOffset", "none")
     case .restart:
       let asksIdentity = (entry.link.handshake.battery?.answers.filter { $0.optionalCount < $0.emissions.count }.count ?? 0) > 0
       return asksIdentity ? nil : "nothing is asked once: a restart is over by itself"
@@ -86,6 +86,17 @@ struct FaultMatrix {
       return nil
     default: return nil
     }
+  }
+
+  /// A change of reading that makes another known dialect of it: nothing is wrong then, as far as a capture tells.
+  private func dialect(_ entry: Entry, _ reading: String, _ option: String) -> String? {
+    let sidecar = entry.link.definition.sidecar
+    guard var wanted = sidecar.variants.first(where: { $0.name == entry.link.variant })?.readings else { return nil }
+    wanted[reading] = option
+    // Without an offset its sign means nothing.
+    let relevant = { (readings: [String: String]) in readings.filter { !(option == "none" && $0.key == "dischargeLimitSign") } }
+    let other = sidecar.variants.first { $0.name != entry.link.variant && $0.ids == nil && relevant($0.readings) == relevant(wanted) }
+    return other.map { "that is the dialect \($0.name)" }
   }
 
   /// A partner that speaks something else.

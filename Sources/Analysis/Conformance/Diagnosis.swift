@@ -116,9 +116,9 @@ public struct Diagnosis: Sendable {
       .R02a: Set([.R02, .R02c, .R05, .R06]),
       .R01: Set([.R02, .R03, .R04, .R04a, .R09, .R14]).union(timing),
       .R04a: Set([.R02, .R03, .R04, .R09, .R01, .R14]).union(timing),
-      .R04: Set([.R02, .R03, .R18]).union(timing),
+      .R04: Set([.R02, .R18]).union(timing),
       .R02: Set([.R03, .R18, .R24]).union(timing),
-      .R03: Set([.R06, .R07, .R20]),
+      .R03: Set([.R04, .R05, .R06, .R07, .R20]),
       .R09b: values.union(timing).union(encoding).union([.R03, .R04]),
       .R10: Set([.R12, .R16, .R13a, .R20, .R21]),
       .R10b: Set([.R12, .R16, .R17, .R26]),
@@ -126,7 +126,8 @@ public struct Diagnosis: Sendable {
       .R02c: Set([.R02, .R05, .R06, .R07]),
       .R23: Set([.R19, .R20, .R17]),
       .R19: Set([.R20, .R21, .R18]),
-      .R05: Set([.R06, .R18, .R24, .R07]),
+      .R05: Set([.R06, .R18, .R24]),
+      .R07: Set([.R05, .R06]),
       .R26: Set([.R18, .R21]),
       .R25: Set([.R24]),
       .R13a: Set([.R19, .R20]),
@@ -136,7 +137,7 @@ public struct Diagnosis: Sendable {
   private static func suppressed(_ findings: [Finding]) -> [Finding] {
     var kept = findings
     // From what explains most to what explains least.
-    for finding in findings.sorted(by: { $0.rule.rank < $1.rule.rank }) {
+    for finding in findings.sorted(by: { ($0.rule == .R07 ? 0 : $0.rule.rank) < ($1.rule == .R07 ? 0 : $1.rule.rank) }) {
       guard let held = explains[finding.rule], kept.contains(where: { $0.rule == finding.rule }), finding.severity > .note else { continue }
       let hidden = kept.filter { held.contains($0.rule) && $0.rule != finding.rule }
       guard !hidden.isEmpty else { continue }

@@ -8,7 +8,7 @@ public enum RuleID: String, CaseIterable, Sendable {
   /// The order in which a person should read findings of one severity: what explains the others stands first.
   public var rank: Int {
     let order: [RuleID] = [
-      .R02b, .R02a, .R02c, .R01, .R04a, .R10, .R10b, .R02, .R04, .R03, .R09b, .R19, .R26, .R11, .R05, .R23, .R20, .R18, .R17, .R12,
+      .R02b, .R02a, .R02c, .R04a, .R01, .R10, .R10b, .R02, .R04, .R03, .R09b, .R19, .R26, .R11, .R05, .R23, .R20, .R18, .R17, .R12,
       .R16, .R13a, .R06, .R09, .R25, .R24, .R21, .R14, .R07, .R08, .R19a, .R15, .R22, .R28, .R00, .R27,
     ]
     return order.firstIndex(of: self) ?? order.count

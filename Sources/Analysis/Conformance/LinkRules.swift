@@ -6,11 +6,11 @@ import Protocols
 extension BusJudge {
   mutating func linkRules() {
     errorRules()
-    fingerprint()
     width()
+    fingerprint()
     unanswered()
-    address()
     incompleteSet()
+    address()
     foreignTraffic()
     doubleSender()
   }
@@ -54,17 +54,16 @@ extension BusJudge {
 
   private mutating func fingerprint() {
     let all = [watch.identification] + watch.identification.others
-    let askers = all.filter { $0.protocolName != nil && $0.sides.contains(.inverter) && !$0.sides.contains(.battery) }
     let speakers = all.filter { $0.protocolName != nil && $0.sides.contains(.battery) }
-    if let speaker = speakers.first(where: { !$0.sides.contains(.inverter) }) ?? speakers.first,
-      let asker = askers.first(where: { !isSameFamily($0.protocolName, speaker.protocolName) }), !isServed(speaker)
+    // A battery that has an inverter to talk with is served, whatever else is asked (Growatt asks in two protocols).
+    if let speaker = speakers.first(where: { !$0.sides.contains(.inverter) }), !speakers.contains(where: { $0.sides.contains(.inverter) }),
+      let asker = likeliest(asked.filter { !isSameFamily($0, speaker.protocolName) })
     {
-      let facts = watch.ids.first { isFromInverter($0, of: asker.protocolName) }
+      let facts = watch.ids.filter { isFromInverter($0, of: asker) }.max { $0.count < $1.count }
       add(
-        .R01,
-        "the inverter asks in \(title(asker.protocolName)), the battery side speaks \(title(speaker.protocolName))",
+        .R01, "the inverter asks in \(title(asker)), the battery side speaks \(title(speaker.protocolName))",
         count: facts?.count ?? 1, facts: facts, expected: "both sides in one protocol",
-        fix: "set the battery side to \(asker.protocolName ?? "") or the inverter's battery type to \(speaker.protocolName ?? ""); "
+        fix: "set the battery side to \(asker) or the inverter's battery type to \(speaker.protocolName ?? ""); "
           + "then power-cycle the inverter")
       return
     }
@@ -76,14 +75,23 @@ extension BusJudge {
       expected: inverter.protocols.joined(separator: " or "), fix: inverter.fix)
   }
 
-  /// Whether this battery has an inverter that talks with it, beside one that tries something else (Growatt asks in two protocols).
-  private func isServed(_ speaker: BusIdentification) -> Bool { speaker.sides.contains(.inverter) }
+  /// Of protocols that share an inverter's ID, the one that identification held likeliest.
+  private func likeliest(_ names: [String]) -> String? {
+    let verdict = watch.identification
+    let confidence = { (name: String) -> Double in
+      let named = verdict.others.first { $0.protocolName == name }?.confidence ?? 0
+      return max(named, verdict.alternatives.first { $0.protocolName == name }?.confidence ?? 0)
+    }
+    return names.max { confidence($0) < confidence($1) }
+  }
 
   private func isFromInverter(_ facts: IDFacts, of name: String?) -> Bool {
     guard let definition = name.flatMap({ library.definition($0) }) else { return false }
     return definition.dbc.messages.contains { message in
-      message.sender.flatMap { definition.sidecar.roles[$0] } == .inverter
-        && definition.slots(of: message, variant: nil).contains { $0.id == facts.id }
+      guard message.sender.flatMap({ definition.sidecar.roles[$0] }) == .inverter else { return false }
+      let others = definition.sidecar.variants.filter { $0.ids != nil }
+      return definition.slots(of: message, variant: nil).contains { $0.id == facts.id }
+        || others.contains { variant in definition.slots(of: message, variant: variant).contains { $0.id == facts.id } }
     }
   }
 
@@ -271,6 +279,7 @@ extension BusJudge {
 
   /// The inverter goes on searching although everything is answered: it does not take these answers for its own.
   private mutating func repeatedSearch() {
+    guard !findings.contains(where: { $0.rule == .R03 || $0.rule == .R07 }) else { return }
     guard let link = watch.link, let monitor = watch.monitor, let battery = link.handshake.battery, let inverter = link.handshake.inverter
     else { return }
     let answered = monitor.tallies.enumerated().filter { $0.element.asked > 0 && battery.answers[$0.offset].optionalCount < battery.answers[$0.offset].emissions.count }
@@ -363,6 +372,8 @@ extension BusJudge {
   private func batterySpeaks(_ span: Int64) -> Bool { watch.ids.contains { watch.sender($0) == .battery && $0.count >= 3 } }
 
   private mutating func missing(_ messages: [Int], _ link: CompiledLink, count: UInt64, first: IDFacts.Mark?) {
+    // What is only late, or comes outside of an answer, is sent.
+    let messages = messages.filter { watch.facts(link.dissection.messages[$0].name).isEmpty }
     guard !messages.isEmpty, !findings.contains(where: { $0.rule == .R03 }) else { return }
     let names = messages.map { message -> String in
       let slot = link.dissection.plan.slots.first { Int($0.message) == message && (!$0.hasAddress || $0.address == link.address) }
@@ -393,12 +404,18 @@ extension BusJudge {
 
   // MARK: R09b
 
+  /// Whether more frames come than should: frames that are only late come close to others as well.
+  private func isTooMany(_ facts: IDFacts) -> Bool {
+    guard let link = watch.link, facts.slot >= 0, let nominal = link.periods[Int(link.dissection.plan.slots[facts.slot].message)] else { return true }
+    return Double(facts.meanPeriod) < 0.75 * Double(nominal)
+  }
+
   private mutating func doubleSender() {
     let least = UInt64(threshold(.R09b, "cycles"))
     let share = threshold(.R09b, "share")
     for facts in watch.ids where watch.sender(facts) == .battery && facts.count >= least * 2 {
       let near = max(facts.nearOther, facts.nearSame)
-      guard near >= least, Double(near) >= share * Double(facts.count) / 2 else { continue }
+      guard near >= least, Double(near) >= share * Double(facts.count) / 2, isTooMany(facts) else { continue }
       let isSame = facts.nearSame > facts.nearOther
       let what = isSame ? "with the same content" : "with other content"
       add(
@@ -410,6 +427,9 @@ extension BusJudge {
     for (index, tally) in monitor.tallies.enumerated() where tally.asked >= least && tally.repeated >= least && Double(tally.repeated) >= share * Double(tally.asked) {
       let message = battery.emissions[battery.answers[index].emissions.lowerBound].message
       let name = link.dissection.messages[Int(message)].name
+      // Late answers fall into the next question, but there are not more of them.
+      let count = watch.facts(name).reduce(UInt64(0)) { $0 + $1.count }
+      guard Double(count) > (1 + share) * Double(tally.asked) else { continue }
       add(
         .R09b, "\(name) and others come twice for one question (\(tally.repeated) frames too many in \(tally.asked) answers)",
         count: tally.repeated, facts: watch.facts(name).first, expected: "each message once an answer")

@@ -19,6 +19,7 @@ public struct LinkScene: Sendable {
   private let chargeLimit: Int64
   private let dischargeLimit: Int64
   private let ignoresLimits: Bool
+  private let needsCurrent: Bool
   /// Restarts of either end, as they happen in a clean life.
   private var restarts: [(at: Double, side: Session.Side)] = []
 
@@ -38,6 +39,7 @@ public struct LinkScene: Sendable {
     temperature = 14 + random.unit() * 16
     chargeLimit = Int64(10 + random.below(40)) * 1000
     dischargeLimit = Int64(10 + random.below(40)) * 1000
+    needsCurrent = faults.contains { $0.kind == .frozen }
     ignoresLimits = faults.contains { $0.kind == .ignoresLimits }
     for index in 0..<restarts {
       let at = duration * (Double(index) + 0.3 + 0.4 * random.unit()) / Double(restarts)
@@ -62,6 +64,8 @@ public struct LinkScene: Sendable {
   private mutating func draw() {
     if now >= wishUntil {
       wish = (random.unit() * 2 - 1) * 60
+      // Whether values stand still can be seen only while current flows.
+      if needsCurrent { wish = wish < 0 ? min(wish, -15) : max(wish, 15) }
       wishUntil = now + 5 + random.unit() * 30
     }
     let heard = world.inverter.heard
