@@ -104,12 +104,14 @@ struct BusWatch: Sendable {
 
   private var gapLimits: [Int: Int64] = [:]
   private var nearLimits: [Int: Int64] = [:]
+  private var nominal: [Int: Int64] = [:]
 
   /// Nominal periods by message, from what is sent unasked and what is asked for.
   private mutating func prepareLimits(_ book: RuleBook) {
     guard let link else { return }
     let near = book.threshold(.R09b, "near", for: link.definition.protocolName)
-    for (message, period) in link.periods {
+    nominal = link.periods
+    for (message, period) in nominal {
       let sender = senders[message]
       let rule: RuleID = sender == .inverter ? .R05 : .R06
       let gap = max(
@@ -179,6 +181,10 @@ struct BusWatch: Sendable {
       let message = Int(link.dissection.plan.slots[slot].message)
       facts.gapLimit = gapLimits[message] ?? .max
       facts.nearLimit = nearLimits[message] ?? 0
+      if let period = nominal[message] {
+        facts.oddBelow = period / 2
+        facts.oddAbove = period / 2 * 3
+      }
     }
     ids.append(facts)
     table[place] = Int32(ids.count - 1)

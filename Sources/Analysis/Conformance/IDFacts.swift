@@ -25,6 +25,10 @@ struct IDFacts: Sendable {
   var firstNear = Mark()
   /// Frames closer to the one before than this count as near, ns.
   var nearLimit: Int64 = 0
+  /// Gaps that are off the nominal period by more than half.
+  var odd: UInt64 = 0
+  var oddBelow: Int64 = 0
+  var oddAbove: Int64 = .max
   /// When the content changed last.
   var changed: Int64 = 0
   var changes: UInt64 = 0
@@ -52,6 +56,7 @@ struct IDFacts: Sendable {
         gapEnd = mark
       }
       if gap > gapLimit { gaps &+= 1 }
+      if gap > oddAbove || gap < oddBelow { odd &+= 1 }
       if gap < nearLimit { near(frame.head, mark) }
       if frame.head != head {
         changes &+= 1

@@ -9,7 +9,10 @@ extension BusJudge {
     for side in [Side.inverter, .battery] {
       let own = watch.ids.filter { watch.sender($0) == side && $0.gapLimit < .max && $0.count >= 3 }
       gaps(own, side)
-      if side == .battery { slow(own, link) }
+      if side == .battery {
+        slow(own, link)
+        uneven(own, link)
+      }
     }
     if !findings.contains(where: { $0.rule == .R02 || $0.rule == .R07 || $0.rule == .R03 }) { late(link) }
   }
@@ -46,6 +49,21 @@ extension BusJudge {
         expected: "every \(seconds(nominal))")
       return
     }
+  }
+
+  /// In time on the whole, but now early, now late.
+  private mutating func uneven(_ facts: [IDFacts], _ link: CompiledLink) {
+    guard !findings.contains(where: { $0.rule == .R06 }) else { return }
+    let odd = facts.filter {
+      Double($0.odd) >= threshold(.R06, "jitterCount") && Double($0.odd) >= threshold(.R06, "jitterShare") * Double($0.count)
+        && $0.nearSame &+ $0.nearOther < $0.count / 3
+    }
+    guard let worst = odd.max(by: { $0.odd < $1.odd }), worst.slot >= 0,
+      let nominal = link.periods[Int(link.dissection.plan.slots[worst.slot].message)]
+    else { return }
+    add(
+      .R06, "\(hex(worst.id)) \(watch.message(worst) ?? "") comes unevenly: \(worst.odd) of \(worst.count) off by more than half a period",
+      count: worst.odd, facts: worst, expected: "every \(seconds(nominal))")
   }
 
   /// Answers that came late, or lacked something now and then.
