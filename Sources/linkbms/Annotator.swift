@@ -14,11 +14,14 @@ enum Annotator {
     var comments: [UInt64: [String]] = [:]
     for finding in diagnosis.findings {
       let entry = diagnosis.book[finding.rule]
-      let text = "\(finding.rule.rawValue) \(entry.name) (\(finding.severity.rawValue)): \(finding.text). Try: \(finding.fix ?? entry.fix)"
+      let text =
+        "\(finding.rule.rawValue) \(entry.name) (\(finding.severity.rawValue)): \(finding.text). Try: \(finding.fix ?? entry.fix)"
       comments[max(1, finding.first?.record ?? 1), default: []].append(text)
     }
     let file: ByteOutput
-    do throws(OutputError) { file = try ByteOutput(path: output, appending: false) } catch { throw WorldError(error, writing: output) }
+    do throws(OutputError) { file = try ByteOutput(path: output, appending: false) } catch {
+      throw WorldError(error, writing: output)
+    }
     let buffer = makeOutput()
     defer { freeOutput(buffer) }
     var sink = AnnotatingSink(comments: comments, buffer: buffer)

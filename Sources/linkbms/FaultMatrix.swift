@@ -69,7 +69,9 @@ struct FaultMatrix {
     let now = { (name: String) in sidecar.variants.first { $0.name == entry.link.variant }?.readings[name] }
     switch kind {
     case .wrongAddress:
-      if sidecar.address == nil || sidecar.variants.first(where: { $0.name == entry.link.variant })?.ids != nil { return "no address in its IDs" }
+      if sidecar.address == nil || sidecar.variants.first(where: { $0.name == entry.link.variant })?.ids != nil {
+        return "no address in its IDs"
+      }
       return nil
     case .byteOrder:
       if !options("byteOrder", "big") { return "no other byte order is known" }
@@ -95,7 +97,9 @@ struct FaultMatrix {
     wanted[reading] = option
     // Without an offset its sign means nothing.
     let relevant = { (readings: [String: String]) in readings.filter { !(option == "none" && $0.key == "dischargeLimitSign") } }
-    let other = sidecar.variants.first { $0.name != entry.link.variant && $0.ids == nil && relevant($0.readings) == relevant(wanted) }
+    let other = sidecar.variants.first {
+      $0.name != entry.link.variant && $0.ids == nil && relevant($0.readings) == relevant(wanted)
+    }
     return other.map { "that is the dialect \($0.name)" }
   }
 
@@ -106,9 +110,14 @@ struct FaultMatrix {
   }
 
   /// One run: the findings of a capture of it.
-  func run(_ entry: Entry, _ faults: [LinkFault], seed: UInt64, restarts: Int = 0, seconds: Double? = nil) -> (findings: [Finding], records: [CANRecord]) {
+  func run(_ entry: Entry, _ faults: [LinkFault], seed: UInt64, restarts: Int = 0, seconds: Double? = nil) -> (
+    findings: [Finding], records: [CANRecord]
+  ) {
     let seconds = seconds ?? self.seconds
-    guard var scene = LinkScene(entry.link, faults: faults, other: other(than: entry), seed: seed, restarts: restarts, duration: seconds) else {
+    guard
+      var scene = LinkScene(
+        entry.link, faults: faults, other: other(than: entry), seed: seed, restarts: restarts, duration: seconds)
+    else {
       return ([], [])
     }
     var records: [CANRecord] = []
@@ -166,7 +175,9 @@ struct FaultMatrix {
     for seed in seeds {
       // Every fourth with restarts, every twentieth long.
       let seconds = seed % 20 == 0 ? 1200.0 : self.seconds
-      let findings = run(entry, [], seed: seed, restarts: seed % 4 == 0 ? 2 : 0, seconds: seconds).findings.filter { $0.severity > .note }
+      let findings = run(entry, [], seed: seed, restarts: seed % 4 == 0 ? 2 : 0, seconds: seconds).findings.filter {
+        $0.severity > .note
+      }
       if !findings.isEmpty { alarms.append((seed, findings.map { "\($0.rule.rawValue) \($0.text)" })) }
     }
     return alarms

@@ -36,7 +36,7 @@ import Testing
       ("pylontech-lv-13-clean", "pylontech-lv", "lv13", nil), ("pylontech-lv-sofar-clean", "pylontech-lv", "sofar-lv", nil),
       ("pylontech-lv-deye-clean", "pylontech-lv", "deye-lv", nil),
       ("pylontech-lv-victron-clean", "pylontech-lv", "sma-victron", nil),
-      ("pylontech-lv-decivolt-clean", "pylontech-lv", "decivolt", nil), ("growatt-hv-clean", "growatt-hv", nil, nil),
+      ("pylontech-lv-decivolt-clean", "pylontech-lv", "decivolt", nil), ("growatt-hv-clean", "growatt-hv", "growatt-hv", nil),
       ("sungrow-clean", "sungrow", nil, nil),
     ] as [(String, String, String?, UInt8?)])
   func eachSyntheticExchangeIsNamed(capture: String, protocolName: String, variant: String?, address: UInt8?) throws {

@@ -92,7 +92,9 @@ struct BusJudge {
     for signal in Int(message.firstSignal)..<Int(message.firstSignal + message.signalCount) {
       let info = link.dissection.signals[signal]
       let layout = plan.signals[signal]
-      guard Int(layout.bytesNeeded) <= Int(facts.longest), layout.byteOffset == 0, layout.multiplexor < 0, !info.isText else { continue }
+      guard Int(layout.bytesNeeded) <= Int(facts.longest), layout.byteOffset == 0, layout.multiplexor < 0, !info.isText else {
+        continue
+      }
       let raw = layout.raw(head, swapped: head.byteSwapped)
       if info.flag != nil || layout.width == 1 {
         if raw != 0 { parts.append(info.name) }

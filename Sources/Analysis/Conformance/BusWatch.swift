@@ -44,7 +44,10 @@ struct BusWatch: Sendable {
   private let addressSignals: [Int?]
   static let mostIDs = 1024
 
-  init(_ name: String, _ identification: BusIdentification, _ link: CompiledLink?, _ book: RuleBook, cells: Int?, keepsSeries: Bool = false) {
+  init(
+    _ name: String, _ identification: BusIdentification, _ link: CompiledLink?, _ book: RuleBook, cells: Int?,
+    keepsSeries: Bool = false
+  ) {
     series = keepsSeries ? ValueSeries() : nil
     self.name = name
     self.identification = identification
@@ -81,7 +84,9 @@ struct BusWatch: Sendable {
           if let quantity = Quantity(name: word), quantity.isYesOrNo { list[message].append((signal, nil, quantity)) }
         case .choice(let choices, _):
           for choice in choices where choice.raw != 0 {
-            if let quantity = Quantity(name: choice.quantity), quantity.isYesOrNo { list[message].append((signal, choice.raw, quantity)) }
+            if let quantity = Quantity(name: choice.quantity), quantity.isYesOrNo {
+              list[message].append((signal, choice.raw, quantity))
+            }
           }
         default: break
         }
@@ -199,8 +204,9 @@ struct BusWatch: Sendable {
     for binding in bound[message] {
       let signal = plan.signals[Int(binding.signal)]
       guard Int(signal.bytesNeeded) <= frame.payloadLength, signal.byteOffset == 0 else { continue }
-      let value = signal.thousandths(frame.head, scale: binding.scale)
-      values.set(binding.quantity, binding.isMagnitude ? abs(max(value, -.max)) : value, mark)
+      // Beyond any battery, and safe to reckon with.
+      let value = max(-1_000_000_000_000, min(1_000_000_000_000, signal.thousandths(frame.head, scale: binding.scale)))
+      values.set(binding.quantity, binding.isMagnitude ? abs(value) : value, mark)
     }
     for (signal, wanted, quantity) in yesOrNo[message] {
       let raw = plan.signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
@@ -223,7 +229,7 @@ struct BusWatch: Sendable {
 
   private mutating func address(_ address: UInt8, _ mark: IDFacts.Mark) {
     addresses[Int(address & 15)] &+= 1
-    if let before = lastAddress, before.value != address, mark.time - before.time < 200_000_000 {
+    if let before = lastAddress, before.value != address, mark.time &- before.time < 200_000_000 {
       if mixedAddresses == 0 { firstMixed = mark }
       mixedAddresses &+= 1
     }
@@ -275,7 +281,7 @@ extension CompiledLink {
       for state in inverter.states where state.phase == .online || state.phase == .opening {
         for send in inverter.sends[state.sends] where send.every_us > 0 {
           for emission in inverter.emissions[send.emissions] {
-            let period = send.every_us * 1000
+            let period = send.every_us &* 1000
             asked[emission.message] = min(asked[emission.message] ?? .max, period)
             // A search repeats faster than the talk that follows: what is slow there is no gap.
             if state.phase == .online { periods[Int(emission.message)] = min(periods[Int(emission.message)] ?? .max, period) }
@@ -286,7 +292,7 @@ extension CompiledLink {
     guard let battery = handshake.battery else { return periods }
     for state in battery.states where state.phase == .online {
       for send in battery.sends[state.sends] where send.every_us > 0 {
-        for emission in battery.emissions[send.emissions] { periods[Int(emission.message)] = send.every_us * 1000 }
+        for emission in battery.emissions[send.emissions] { periods[Int(emission.message)] = send.every_us &* 1000 }
       }
     }
     return periods

@@ -39,7 +39,9 @@ public struct ConformanceRun: RecordSink, Sendable {
   /// - Parameters:
   ///   - verdicts: what the first part of the capture says of each bus.
   ///   - keepsSeries: whether the main values are kept for charts.
-  public init(_ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, verdicts: [BusIdentification], keepsSeries: Bool = false) {
+  public init(
+    _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, verdicts: [BusIdentification], keepsSeries: Bool = false
+  ) {
     self.keepsSeries = keepsSeries
     self.library = library
     self.book = book

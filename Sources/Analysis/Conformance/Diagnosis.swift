@@ -57,7 +57,9 @@ public struct Diagnosis: Sendable {
 
   init(_ run: ConformanceRun) {
     var all = Diagnosis.health(run)
-    for watch in run.buses where watch.frames > 0 || watch.sideRecords == 0 { all += Diagnosis.suppressed(BusJudge.findings(watch, run)) }
+    for watch in run.buses where watch.frames > 0 || watch.sideRecords == 0 {
+      all += Diagnosis.suppressed(BusJudge.findings(watch, run))
+    }
     all.sort { a, b in
       if a.severity != b.severity { return a.severity > b.severity }
       return (a.rule.rank, a.first?.record ?? 0) < (b.rule.rank, b.first?.record ?? 0)
@@ -86,7 +88,9 @@ public struct Diagnosis: Sendable {
     let severity = run.book.severity(.R00, for: nil)
     if run.backwards > 0 {
       var finding = Finding(
-        .R00, severity, bus: "", "time steps back \(run.backwards) ×, by up to \(ValueText.decimal(run.longestStepBack / 1_000_000, decimals: 3).trimmedZeros) s")
+        .R00, severity, bus: "",
+        "time steps back \(run.backwards) ×, by up to \(ValueText.decimal(run.longestStepBack / 1_000_000, decimals: 3).trimmedZeros) s"
+      )
       finding.first = run.firstBackwards
       finding.count = run.backwards
       findings.append(finding)
@@ -138,7 +142,9 @@ public struct Diagnosis: Sendable {
     var kept = findings
     // From what explains most to what explains least.
     for finding in findings.sorted(by: { ($0.rule == .R07 ? 0 : $0.rule.rank) < ($1.rule == .R07 ? 0 : $1.rule.rank) }) {
-      guard let held = explains[finding.rule], kept.contains(where: { $0.rule == finding.rule }), finding.severity > .note else { continue }
+      guard let held = explains[finding.rule], kept.contains(where: { $0.rule == finding.rule }), finding.severity > .note else {
+        continue
+      }
       let hidden = kept.filter { held.contains($0.rule) && $0.rule != finding.rule }
       guard !hidden.isEmpty else { continue }
       kept.removeAll { held.contains($0.rule) && $0.rule != finding.rule }
@@ -168,7 +174,8 @@ public struct Diagnosis: Sendable {
     var report = BusReport(
       name: watch.name, identification: watch.identification, frames: watch.frames,
       first: watch.first.map { RecordMark(record: $0.record, time: Timestamp(nanoseconds: $0.time)) },
-      last: watch.first == nil ? nil : RecordMark(record: watch.last.record, time: Timestamp(nanoseconds: watch.last.time)), timeline: [],
+      last: watch.first == nil ? nil : RecordMark(record: watch.last.record, time: Timestamp(nanoseconds: watch.last.time)),
+      timeline: [],
       figures: [])
     let sides = Set(([watch.identification] + watch.identification.others).flatMap(\.sides))
     for change in watch.monitor?.changes ?? [] {
@@ -177,7 +184,7 @@ public struct Diagnosis: Sendable {
       guard let state = watch.link?.state(change.side, change.state) else { continue }
       report.timeline.append(
         TimelineEntry(
-          mark: RecordMark(record: change.mark.record, time: Timestamp(nanoseconds: change.mark.time_us * 1000)),
+          mark: RecordMark(record: change.mark.record, time: Timestamp(nanoseconds: change.mark.time_us &* 1000)),
           side: change.side == .battery ? .battery : .inverter, phase: change.phase.word, text: state.title))
     }
     report.charts = watch.series?.charts(from: watch.first?.time ?? 0) ?? []

@@ -56,7 +56,8 @@ extension BusJudge {
     let all = [watch.identification] + watch.identification.others
     let speakers = all.filter { $0.protocolName != nil && $0.sides.contains(.battery) }
     // A battery that has an inverter to talk with is served, whatever else is asked (Growatt asks in two protocols).
-    if let speaker = speakers.first(where: { !$0.sides.contains(.inverter) }), !speakers.contains(where: { $0.sides.contains(.inverter) }),
+    if let speaker = speakers.first(where: { !$0.sides.contains(.inverter) }),
+      !speakers.contains(where: { $0.sides.contains(.inverter) }),
       let asker = likeliest(asked.filter { !isSameFamily($0, speaker.protocolName) })
     {
       let facts = watch.ids.filter { isFromInverter($0, of: asker) }.max { $0.count < $1.count }
@@ -71,7 +72,8 @@ extension BusJudge {
       !inverter.protocols.contains(spoken), speakers.contains(where: { $0.protocolName == spoken })
     else { return }
     add(
-      .R01, "the battery side speaks \(title(spoken)); a \(inverter.title) understands \(inverter.protocols.map(title).joined(separator: ", "))",
+      .R01,
+      "the battery side speaks \(title(spoken)); a \(inverter.title) understands \(inverter.protocols.map(title).joined(separator: ", "))",
       expected: inverter.protocols.joined(separator: " or "), fix: inverter.fix)
   }
 
@@ -103,7 +105,8 @@ extension BusJudge {
     // Without a word of an inverter only frames that no protocol explains can be suspected.
     let candidates = site.protocolName.map { [$0] } ?? (asked.isEmpty && protocolName == nil ? library.protocolNames : asked)
     var best: (definition: Definition, seen: [IDFacts], isCut: Bool, side: Side)?
-    for definition in candidates.compactMap({ library.definition($0) }) where definition.sidecar.extends == nil || asked.contains(definition.protocolName) {
+    for definition in candidates.compactMap({ library.definition($0) })
+    where definition.sidecar.extends == nil || asked.contains(definition.protocolName) {
       for side in [Side.battery, .inverter] {
         guard let found = otherWidth(definition, side), found.seen.count > (best?.seen.count ?? 0) else { continue }
         best = (definition, found.seen, found.isCut, side)
@@ -124,7 +127,8 @@ extension BusJudge {
   /// Protocols of which an inverter's own messages are seen, under IDs that the battery's protocol does not use.
   private var asked: [String] {
     let spoken = protocolName.flatMap { library.definition($0) }
-    let used = Set(spoken.map { definition in definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id) } ?? [])
+    let used = Set(
+      spoken.map { definition in definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id) } ?? [])
     return library.definitions.filter { definition in
       let isOwn = definition.protocolName == protocolName
       return watch.ids.contains { facts in
@@ -135,15 +139,20 @@ extension BusJudge {
   }
 
   private func otherWidth(_ definition: Definition, _ side: Side) -> (seen: [IDFacts], isCut: Bool)? {
-    let variant = watch.identification.protocolName == definition.protocolName ? definition.variant(watch.identification.variant) : nil
+    let variant =
+      watch.identification.protocolName == definition.protocolName ? definition.variant(watch.identification.variant) : nil
     let messages = definition.dbc.messages.filter { $0.sender.flatMap { definition.sidecar.roles[$0] } == side }
     let expected = Set(messages.flatMap { definition.slots(of: $0, variant: variant) }.map(\.id))
     // IDs of one's own variants are no mistake, unless the other side uses the other width.
     let present = watch.ids.filter { expected.contains($0.id) }
     guard present.isEmpty, !expected.isEmpty else { return nil }
-    let explained = Set(([watch.identification] + watch.identification.others).filter { $0.sides.contains(side) && $0.sides.count == 2 }.compactMap(\.protocolName))
+    let explained = Set(
+      ([watch.identification] + watch.identification.others).filter { $0.sides.contains(side) && $0.sides.count == 2 }.compactMap(
+        \.protocolName))
     guard !explained.contains(definition.protocolName) || site.protocolName != nil else { return nil }
-    let flipped = watch.ids.filter { expected.contains(ArbitrationID(rawValue: $0.id.rawValue ^ 0x8000_0000)) && !isKnown($0, beside: definition) }
+    let flipped = watch.ids.filter {
+      expected.contains(ArbitrationID(rawValue: $0.id.rawValue ^ 0x8000_0000)) && !isKnown($0, beside: definition)
+    }
     let least = UInt64(threshold(.R04a, "frames"))
     if flipped.count >= 2, flipped.reduce(UInt64(0), { $0 + $1.count }) >= least { return (flipped, false) }
     guard asked.contains(definition.protocolName) || site.protocolName == definition.protocolName else { return nil }
@@ -183,7 +192,8 @@ extension BusJudge {
 
   private mutating func onlyInverter() {
     let asking = watch.ids.filter { watch.sender($0) == .inverter }.max { $0.count < $1.count }
-    guard let asking, asking.count >= UInt64(threshold(.R02, "requests")) || Double(asking.span) >= threshold(.R02, "seconds") * 1e9 else {
+    guard let asking, asking.count >= UInt64(threshold(.R02, "requests")) || Double(asking.span) >= threshold(.R02, "seconds") * 1e9
+    else {
       return
     }
     let period = asking.meanPeriod > 0 ? ", every \(seconds(asking.meanPeriod))" : ""
@@ -195,12 +205,17 @@ extension BusJudge {
   /// What the first answer would be.
   private var answerText: String? {
     guard let link = watch.link, let battery = link.handshake.battery else { return nil }
-    let range = battery.answers.first?.emissions ?? battery.states.first { $0.phase == .online }.flatMap { state in battery.sends[state.sends].first?.emissions }
+    let range =
+      battery.answers.first?.emissions
+      ?? battery.states.first { $0.phase == .online }.flatMap { state in battery.sends[state.sends].first?.emissions }
     guard let range, let first = range.first else { return nil }
     let message = battery.emissions[first].message
-    guard let slot = link.dissection.plan.slots.first(where: { $0.message == message && (!$0.hasAddress || $0.address == link.address) }) else { return nil }
+    guard
+      let slot = link.dissection.plan.slots.first(where: { $0.message == message && (!$0.hasAddress || $0.address == link.address) }
+      )
+    else { return nil }
     let name = link.dissection.messages[Int(message)].name
-    let within = battery.answers.first.map { " within \(seconds($0.within_us * 1000))" } ?? ""
+    let within = battery.answers.first.map { " within \(seconds($0.within_us &* 1000))" } ?? ""
     return "\(hex(slot.id)) \(name) and \(range.count - 1) more\(within)"
   }
 
@@ -234,18 +249,19 @@ extension BusJudge {
         add(
           .R07, "\(request) asked \(tally.asked) ×, the identity was sent \(tally.complete) ×", first: convert(first),
           last: tally.lastUnanswered.map(convert), count: tally.unanswered, facts: watch.facts(request).first,
-          expected: "the whole identity within \(seconds(answer.within_us * 1000)) of each question")
+          expected: "the whole identity within \(seconds(answer.within_us &* 1000)) of each question")
         continue
       }
       add(
-        .R02, "\(request) is \(isNever ? "never" : "not") answered: \(tally.unanswered) of \(tally.asked) ×, "
+        .R02,
+        "\(request) is \(isNever ? "never" : "not") answered: \(tally.unanswered) of \(tally.asked) ×, "
           + "\(tally.mostUnansweredInRow) in a row, first at \(moment(convert(first)))",
         first: convert(first), last: tally.lastUnanswered.map(convert), count: tally.unanswered, facts: watch.facts(request).first,
-        expected: "an answer within \(seconds(answer.within_us * 1000))")
+        expected: "an answer within \(seconds(answer.within_us &* 1000))")
     }
   }
 
-  func convert(_ mark: HandshakeMonitor.Mark) -> IDFacts.Mark { .init(record: mark.record, time: mark.time_us * 1000) }
+  func convert(_ mark: HandshakeMonitor.Mark) -> IDFacts.Mark { .init(record: mark.record, time: mark.time_us &* 1000) }
 
   // MARK: R04
 
@@ -255,7 +271,8 @@ extension BusJudge {
     let isCyclic = link.handshake.battery?.states.contains { !$0.sends.isEmpty } ?? false
     if used.count > 1, !isCyclic, watch.mixedAddresses > 0 {
       add(
-        .R04, "answers of two addresses in one burst: \(used.map { "\($0) (\(watch.addresses[$0]) frames)" }.joined(separator: ", "))",
+        .R04,
+        "answers of two addresses in one burst: \(used.map { "\($0) (\(watch.addresses[$0]) frames)" }.joined(separator: ", "))",
         first: watch.firstMixed, count: watch.mixedAddresses, expected: "one address on a bus")
       return
     }
@@ -265,10 +282,13 @@ extension BusJudge {
       add(
         .R04, "the inverter asks battery \(missing), the battery side is \(used.map(String.init).joined(separator: ", "))",
         first: watch.firstAsked, count: watch.askedAddresses[missing],
-        expected: "address \(missing)", fix: "set the battery side to address \(missing), or the inverter's battery address to \(used[0])")
+        expected: "address \(missing)",
+        fix: "set the battery side to address \(missing), or the inverter's battery address to \(used[0])")
       return
     }
-    if let name = site.inverter, let inverter = book.inverters[name], let want = inverter.address, !used.isEmpty, !used.contains(Int(want)) {
+    if let name = site.inverter, let inverter = book.inverters[name], let want = inverter.address, !used.isEmpty,
+      !used.contains(Int(want))
+    {
       add(
         .R04, "answers carry address \(used[0]), a \(inverter.title) uses \(want)", expected: "address \(want)",
         fix: "set the battery side's address (group) to \(want)")
@@ -280,9 +300,12 @@ extension BusJudge {
   /// The inverter goes on searching although everything is answered: it does not take these answers for its own.
   private mutating func repeatedSearch() {
     guard !findings.contains(where: { $0.rule == .R03 || $0.rule == .R07 }) else { return }
-    guard let link = watch.link, let monitor = watch.monitor, let battery = link.handshake.battery, let inverter = link.handshake.inverter
+    guard let link = watch.link, let monitor = watch.monitor, let battery = link.handshake.battery,
+      let inverter = link.handshake.inverter
     else { return }
-    let answered = monitor.tallies.enumerated().filter { $0.element.asked > 0 && battery.answers[$0.offset].optionalCount < battery.answers[$0.offset].emissions.count }
+    let answered = monitor.tallies.enumerated().filter {
+      $0.element.asked > 0 && battery.answers[$0.offset].optionalCount < battery.answers[$0.offset].emissions.count
+    }
     let complete = answered.map(\.element.complete).min() ?? batteryCycles
     guard complete >= UInt64(threshold(.R04, "answers")) else { return }
     // What the inverter says only while it searches, and how long it goes on with it after all is there.
@@ -290,20 +313,24 @@ extension BusJudge {
     for state in inverter.states where state.phase == .opening {
       for send in inverter.sends[state.sends] where send.every_us > 0 {
         for emission in inverter.emissions[send.emissions] {
-          let later = online.filter { inverter.emissions[$0.emissions].contains { $0.message == emission.message && $0.template == emission.template } }
+          let later = online.filter {
+            inverter.emissions[$0.emissions].contains { $0.message == emission.message && $0.template == emission.template }
+          }
           let slow = later.map(\.every_us).min() ?? .max
           guard slow > send.every_us &* 3, let seen = searching(emission, link, battery, monitor), seen.span > 0 else { continue }
           // What it said before the first complete answers is as it should be.
           let online = monitor.changes.first { $0.side == .inverter && $0.phase == .online }?.mark.time_us ?? 0
           guard seen.last.time / 1000 - online > max(5_000_000, send.every_us &* 3) else { continue }
           // Some hosts ask for everything in turn; a search repeats as fast as the plan says.
-          guard seen.span / Int64(max(1, seen.count)) < send.every_us * 1500 else { continue }
+          guard seen.span / Int64(max(1, seen.count)) < send.every_us &* 1500 else { continue }
           let allowed = slow == .max ? 5.0 : Double(seen.span) / 1000 / Double(slow) * 3 + 5
           guard Double(seen.count) > allowed, Double(seen.span) >= Double(send.every_us) * 5_000 else { continue }
           let name = link.dissection.messages[Int(emission.message)].name
-          let address = link.definition.sidecar.address == nil ? "" : " under address \((0..<16).first { watch.addresses[$0] > 0 } ?? 0)"
+          let address =
+            link.definition.sidecar.address == nil ? "" : " under address \((0..<16).first { watch.addresses[$0] > 0 } ?? 0)"
           add(
-            .R04, "the inverter goes on searching (\(name) \(seen.count) ×) although \(complete) answers were complete\(address): it does not take them",
+            .R04,
+            "the inverter goes on searching (\(name) \(seen.count) ×) although \(complete) answers were complete\(address): it does not take them",
             first: seen.first, last: seen.last, count: seen.count, facts: watch.facts(name).first,
             expected: "after the first complete answers the inverter stops searching")
           return
@@ -328,7 +355,8 @@ extension BusJudge {
       return (monitor.tallies[index].asked, facts.span, facts.first, facts.last)
     }
     // A message with several contents cannot be counted by its ID.
-    let isShared = link.handshake.inverter?.emissions.contains { $0.message == emission.message && $0.template != emission.template } ?? false
+    let isShared =
+      link.handshake.inverter?.emissions.contains { $0.message == emission.message && $0.template != emission.template } ?? false
     return isShared ? nil : (facts.count, facts.span, facts.first, facts.last)
   }
 
@@ -336,7 +364,8 @@ extension BusJudge {
   private var batteryCycles: UInt64 {
     guard let link = watch.link, let battery = link.handshake.battery else { return 0 }
     let messages = battery.states.first { $0.phase == .online }.flatMap { battery.sends[$0.sends].first?.emissions } ?? 0..<0
-    return messages.map { watch.facts(link.dissection.messages[Int(battery.emissions[$0].message)].name).first?.count ?? 0 }.min() ?? 0
+    return messages.map { watch.facts(link.dissection.messages[Int(battery.emissions[$0].message)].name).first?.count ?? 0 }.min()
+      ?? 0
   }
 
   // MARK: R03
@@ -347,7 +376,9 @@ extension BusJudge {
     for (index, tally) in monitor.tallies.enumerated() {
       let answer = battery.answers[index]
       let concluded = tally.complete + tally.incomplete
-      guard concluded >= cycles || tally.incomplete >= 1 && tally.complete == 0 && tally.asked <= 4 && concluded >= 1 else { continue }
+      guard concluded >= cycles || tally.incomplete >= 1 && tally.complete == 0 && tally.asked <= 4 && concluded >= 1 else {
+        continue
+      }
       let required = answer.emissions.count - answer.optionalCount
       let names = (0..<min(32, required)).filter { UInt64(tally.missing[$0]) == concluded }.map { place in
         (place, Int(battery.emissions[answer.emissions.lowerBound + place].message))
@@ -389,10 +420,12 @@ extension BusJudge {
   private mutating func foreignTraffic() {
     let span = max(1, watch.last.time &- (watch.first?.time ?? 0))
     let others = watch.identification.others.compactMap { $0.protocolName.flatMap { library.definition($0) } }
-    let known = Set(others.flatMap { definition in definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id) })
+    let known = Set(
+      others.flatMap { definition in definition.dbc.messages.flatMap { definition.slots(of: $0, variant: nil) }.map(\.id) })
     guard protocolName != nil else { return }
     let strange = watch.ids.filter {
-      $0.slot < 0 && !known.contains($0.id) && Double($0.count) / (Double(span) / 1e9) > threshold(.R09, "perSecond") && $0.count >= 5
+      $0.slot < 0 && !known.contains($0.id) && Double($0.count) / (Double(span) / 1e9) > threshold(.R09, "perSecond")
+        && $0.count >= 5
     }
     guard strange.count >= Int(threshold(.R09, "ids")), let loudest = strange.max(by: { $0.count < $1.count }) else { return }
     let list = strange.prefix(6).map { hex($0.id) }.joined(separator: " ")
@@ -406,7 +439,8 @@ extension BusJudge {
 
   /// Whether more frames come than should: frames that are only late come close to others as well.
   private func isTooMany(_ facts: IDFacts) -> Bool {
-    guard let link = watch.link, facts.slot >= 0, let nominal = link.periods[Int(link.dissection.plan.slots[facts.slot].message)] else { return true }
+    guard let link = watch.link, facts.slot >= 0, let nominal = link.periods[Int(link.dissection.plan.slots[facts.slot].message)]
+    else { return true }
     return Double(facts.meanPeriod) < 0.75 * Double(nominal)
   }
 
@@ -419,12 +453,14 @@ extension BusJudge {
       let isSame = facts.nearSame > facts.nearOther
       let what = isSame ? "with the same content" : "with other content"
       add(
-        .R09b, "\(hex(facts.id)) \(watch.message(facts) ?? "") comes twice, \(what) (\(near) ×)", first: facts.firstNear, count: near,
+        .R09b, "\(hex(facts.id)) \(watch.message(facts) ?? "") comes twice, \(what) (\(near) ×)", first: facts.firstNear,
+        count: near,
         facts: facts, expected: "once each \(seconds(facts.meanPeriod * 2))")
       return
     }
     guard let monitor = watch.monitor, let link = watch.link, let battery = link.handshake.battery else { return }
-    for (index, tally) in monitor.tallies.enumerated() where tally.asked >= least && tally.repeated >= least && Double(tally.repeated) >= share * Double(tally.asked) {
+    for (index, tally) in monitor.tallies.enumerated()
+    where tally.asked >= least && tally.repeated >= least && Double(tally.repeated) >= share * Double(tally.asked) {
       let message = battery.emissions[battery.answers[index].emissions.lowerBound].message
       let name = link.dissection.messages[Int(message)].name
       // Late answers fall into the next question, but there are not more of them.

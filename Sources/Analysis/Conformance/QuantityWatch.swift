@@ -182,7 +182,9 @@ struct QuantityWatch: Sendable {
   }
 
   private mutating func step(_ value: Int64, _ mark: IDFacts.Mark) {
-    if let last = lastSoc, Double(abs(value - last.value)) > limits.socStep * 1000, Double(mark.time - last.time) < limits.socSeconds * 1e9 {
+    if let last = lastSoc, Double(((value &- last.value).magnitude)) > limits.socStep * 1000,
+      Double(mark.time &- last.time) < limits.socSeconds * 1e9
+    {
       if socSteps == 0 {
         firstSocStep = mark
         socStep = (last.value, value)
@@ -261,7 +263,7 @@ struct QuantityWatch: Sendable {
     if share >= limits.prechargeShare {
       if wasUp == nil { wasUp = mark.time }
     } else if share < 0.5, let up = wasUp {
-      if Double(mark.time - up) < limits.openSeconds * 1e9 {
+      if Double(mark.time &- up) < limits.openSeconds * 1e9 {
         if fellAway == 0 { firstFall = mark }
         fellAway &+= 1
       }

@@ -58,14 +58,18 @@ public struct RuleBook: Sendable {
       case "rules":
         for (name, rule) in value.pairs(key, &problems) {
           guard let id = RuleID(rawValue: name) else {
-            problems.append(rule.problem(.unknownKey, "unknown rule \"\(name)\"" + NearestName.hint(name, in: RuleID.allCases.map(\.rawValue))))
+            problems.append(
+              rule.problem(.unknownKey, "unknown rule \"\(name)\"" + NearestName.hint(name, in: RuleID.allCases.map(\.rawValue))))
             continue
           }
           book.entries[id] = entry(rule, &problems)
         }
-      case "inverters": for (name, inverter) in value.pairs(key, &problems) { book.inverters[name] = self.inverter(inverter, &problems) }
+      case "inverters":
+        for (name, inverter) in value.pairs(key, &problems) { book.inverters[name] = self.inverter(inverter, &problems) }
       case "readings":
-        for (dimension, rule) in value.pairs(key, &problems) { book.readingRules[dimension] = RuleID(rawValue: rule.text(dimension, &problems)) }
+        for (dimension, rule) in value.pairs(key, &problems) {
+          book.readingRules[dimension] = RuleID(rawValue: rule.text(dimension, &problems))
+        }
       case "protocols":
         for (name, rules) in value.pairs(key, &problems) {
           for (rule, changes) in rules.pairs("protocols.\(name)", &problems) {

@@ -28,7 +28,8 @@ extension BusJudge {
     let name = watch.message(worst) ?? hex(worst.id)
     let end = isTrailing ? watch.last : worst.gapEnd
     let isLost = Double(longest) > threshold(.R05, "lost") * 1e9
-    let what = isTrailing ? "stops \(seconds(longest)) before the end of the capture" : "pauses for \(seconds(longest)) until \(moment(end))"
+    let what =
+      isTrailing ? "stops \(seconds(longest)) before the end of the capture" : "pauses for \(seconds(longest)) until \(moment(end))"
     let more = broken.count > 1 ? ", and \(broken.count - 1) more" : ""
     add(
       rule, "\(side == .inverter ? "the inverter's" : "the battery's") \(hex(worst.id)) \(name)\(more) \(what)",
@@ -45,7 +46,8 @@ extension BusJudge {
       guard facts.slot >= 0, let nominal = periods[Int(link.dissection.plan.slots[facts.slot].message)] else { continue }
       guard Double(facts.meanPeriod) > Double(nominal) * (1 + threshold(.R06, "mean")) else { continue }
       add(
-        .R06, "\(hex(facts.id)) \(watch.message(facts) ?? "") comes every \(seconds(facts.meanPeriod))", count: facts.count, facts: facts,
+        .R06, "\(hex(facts.id)) \(watch.message(facts) ?? "") comes every \(seconds(facts.meanPeriod))", count: facts.count,
+        facts: facts,
         expected: "every \(seconds(nominal))")
       return
     }
@@ -62,25 +64,30 @@ extension BusJudge {
       let nominal = link.periods[Int(link.dissection.plan.slots[worst.slot].message)]
     else { return }
     add(
-      .R06, "\(hex(worst.id)) \(watch.message(worst) ?? "") comes unevenly: \(worst.odd) of \(worst.count) off by more than half a period",
+      .R06,
+      "\(hex(worst.id)) \(watch.message(worst) ?? "") comes unevenly: \(worst.odd) of \(worst.count) off by more than half a period",
       count: worst.odd, facts: worst, expected: "every \(seconds(nominal))")
   }
 
   /// Answers that came late, or lacked something now and then.
   private mutating func late(_ link: CompiledLink) {
     guard let monitor = watch.monitor, let battery = link.handshake.battery else { return }
-    for (index, tally) in monitor.tallies.enumerated() where battery.answers[index].optionalCount < battery.answers[index].emissions.count {
+    for (index, tally) in monitor.tallies.enumerated()
+    where battery.answers[index].optionalCount < battery.answers[index].emissions.count {
       let bad = tally.late + tally.incomplete + tally.unanswered
-      guard bad >= UInt64(threshold(.R06, "lateCount")), Double(bad) >= threshold(.R06, "lateShare") * Double(tally.asked) else { continue }
+      guard bad >= UInt64(threshold(.R06, "lateCount")), Double(bad) >= threshold(.R06, "lateShare") * Double(tally.asked) else {
+        continue
+      }
       let name = link.dissection.messages[Int(battery.answers[index].request)].name
       var parts: [String] = []
       if tally.unanswered > 0 { parts.append("\(tally.unanswered) unanswered") }
       if tally.incomplete > 0 { parts.append("\(tally.incomplete) with something missing") }
-      if tally.late > 0 { parts.append("\(tally.late) late, up to \(seconds(tally.longest_us * 1000))") }
+      if tally.late > 0 { parts.append("\(tally.late) late, up to \(seconds(tally.longest_us &* 1000))") }
       let first = [tally.firstIncomplete, tally.firstUnanswered, tally.firstLate].compactMap { $0 }.min { $0.time_us < $1.time_us }
       add(
         .R06, "of \(tally.asked) answers to \(name): \(parts.joined(separator: ", "))", first: first.map(convert), count: bad,
-        facts: watch.facts(name).first, expected: "all of them complete within \(seconds(battery.answers[index].within_us * 1000))")
+        facts: watch.facts(name).first, expected: "all of them complete within \(seconds(battery.answers[index].within_us &* 1000))"
+      )
       return
     }
   }

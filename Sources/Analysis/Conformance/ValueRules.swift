@@ -52,15 +52,19 @@ extension BusJudge {
       for signal in Int(message.firstSignal)..<Int(message.firstSignal + message.signalCount) {
         guard link.dissection.signals[signal].isText, plan.signals[signal].multiplexor < 0 else { continue }
         let bytes = (0..<Int(plan.signals[signal].width / 8)).map { place -> UInt8 in
-          let shift = plan.signals[signal].isBigEndian ? 64 - Int(plan.signals[signal].shift) - 8 * (place + 1) : Int(plan.signals[signal].shift) + place * 8
+          let shift =
+            plan.signals[signal].isBigEndian
+            ? 64 - Int(plan.signals[signal].shift) - 8 * (place + 1) : Int(plan.signals[signal].shift) + place * 8
           let word = plan.signals[signal].isBigEndian ? facts.head.byteSwapped >> UInt64(56 - shift) : facts.head >> UInt64(shift)
-          return plan.signals[signal].isBigEndian ? UInt8(truncatingIfNeeded: facts.head >> UInt64(shift)) : UInt8(truncatingIfNeeded: word)
+          return plan.signals[signal].isBigEndian
+            ? UInt8(truncatingIfNeeded: facts.head >> UInt64(shift)) : UInt8(truncatingIfNeeded: word)
         }
         let content = bytes.prefix { $0 != 0 }
         let odd = content.filter { $0 < 0x20 || $0 > 0x7E }.count
         guard !content.isEmpty, Double(odd) > threshold(.R15, "share") * Double(content.count) else { continue }
         add(
-          .R15, "\(hex(facts.id)) \(link.dissection.signals[signal].name) is no text: \(odd) of \(content.count) characters cannot be printed",
+          .R15,
+          "\(hex(facts.id)) \(link.dissection.signals[signal].name) is no text: \(odd) of \(content.count) characters cannot be printed",
           facts: facts, expected: "ASCII, filled up with zeros or blanks")
         return
       }
@@ -72,17 +76,19 @@ extension BusJudge {
   private mutating func wraps() {
     let times = UInt64(threshold(.R16, "times"))
     let watched: [Quantity] = [
-      .packVoltage, .packCurrent, .soc, .chargeVoltageLimit, .dischargeVoltageLimit, .cellVoltageMax, .cellVoltageMin, .cellTemperatureMax,
+      .packVoltage, .packCurrent, .soc, .chargeVoltageLimit, .dischargeVoltageLimit, .cellVoltageMax, .cellVoltageMin,
+      .cellTemperatureMax,
       .packTemperature, .chargeCurrentLimit, .dischargeCurrentLimit,
     ]
     var jumped: [(quantity: Quantity, extent: QuantityWatch.Extent)] = []
     var strange: [(quantity: Quantity, extent: QuantityWatch.Extent)] = []
     for quantity in watched {
       let extent = watch.values.extent(quantity)
-      // A limit may go from nothing to everything; zeros at the start are another rule.
-      let isLimit = quantity == .chargeCurrentLimit || quantity == .dischargeCurrentLimit
-      let startJump: UInt64 = extent.leadingZeros > 0 ? 1 : 0
-      if !isLimit, extent.jumps > startJump, extent.jumps - startJump >= times { jumped.append((quantity, extent)) }
+      // A limit may go from nothing to everything and back; zeros at the start are another rule.
+      let isLimit = [.chargeCurrentLimit, .dischargeCurrentLimit, .chargeVoltageLimit, .dischargeVoltageLimit].contains(quantity)
+      let allowed: UInt64 = (extent.leadingZeros > 0 ? 1 : 0) + (isLimit ? 2 : 0)
+      let isCurrentLimit = quantity == .chargeCurrentLimit || quantity == .dischargeCurrentLimit
+      if !isCurrentLimit, extent.jumps > allowed, extent.jumps - allowed >= times { jumped.append((quantity, extent)) }
       let known = extent.count - min(extent.count, extent.leadingZeros)
       if extent.strange > extent.leadingZeros, Double(extent.strange - extent.leadingZeros) < 0.5 * Double(max(1, known)) {
         strange.append((quantity, extent))
@@ -91,19 +97,23 @@ extension BusJudge {
     if let (quantity, extent) = jumped.max(by: { $0.extent.jumps < $1.extent.jumps }) {
       let unit = quantity.unit
       add(
-        .R16, "\(quantity.name) jumps from \(text(extent.jumpFrom, unit)) to \(text(extent.jumpTo, unit)) in one step"
+        .R16,
+        "\(quantity.name) jumps from \(text(extent.jumpFrom, unit)) to \(text(extent.jumpTo, unit)) in one step"
           + (jumped.count > 1 ? ", and \(jumped.count - 1) more values jump" : ""), first: extent.firstJump,
-        count: jumped.reduce(0) { $0 + $1.extent.jumps }, facts: carrier(quantity), expected: "no step over half of the plausible range")
+        count: jumped.reduce(0) { $0 + $1.extent.jumps }, facts: carrier(quantity),
+        expected: "no step over half of the plausible range")
     } else if strange.reduce(UInt64(0), { $0 + $1.extent.strange }) >= UInt64(threshold(.R16, "noise")),
       let (quantity, extent) = strange.max(by: { $0.extent.strange < $1.extent.strange })
     {
       add(
-        .R16, "\(quantity.name) is now and then outside of what is possible (\(text(extent.lowest, quantity.unit)) to \(text(extent.highest, quantity.unit)), \(extent.strange) of \(extent.count) changes)",
+        .R16,
+        "\(quantity.name) is now and then outside of what is possible (\(text(extent.lowest, quantity.unit)) to \(text(extent.highest, quantity.unit)), \(extent.strange) of \(extent.count) changes)",
         first: extent.began, count: extent.strange, facts: carrier(quantity), expected: "values of a battery")
     }
     if watch.values.scaledCycles >= UInt64(threshold(.R13a, "cycles")) {
       add(
-        .R13a, "the pack's voltage is \(watch.values.scaleFactor == 10 ? "10" : watch.values.scaleFactor == 100 ? "100" : watch.values.scaleFactor == 0.1 ? "a 10th of" : "a 100th of") × that of its cells together: \(text(watch.values.now[.packVoltage], "V"))",
+        .R13a,
+        "the pack's voltage is \(watch.values.scaleFactor == 10 ? "10" : watch.values.scaleFactor == 100 ? "100" : watch.values.scaleFactor == 0.1 ? "a 10th of" : "a 100th of") × that of its cells together: \(text(watch.values.now[.packVoltage], "V"))",
         count: watch.values.scaledCycles, facts: carrier(.packVoltage), expected: "cells × cell voltage")
     }
   }
@@ -113,11 +123,14 @@ extension BusJudge {
   private mutating func direction() {
     let agrees = watch.values.directionAgrees
     let differs = watch.values.directionDiffers
-    guard !isGarbled, differs >= UInt64(threshold(.R17, "cycles")), Double(differs) > threshold(.R17, "share") * Double(agrees + differs) else {
+    guard !isGarbled, differs >= UInt64(threshold(.R17, "cycles")),
+      Double(differs) > threshold(.R17, "share") * Double(agrees + differs)
+    else {
       return
     }
     add(
-      .R17, "the current says \(watch.values.now.isTrue(.charging) ? "discharging" : "charging") where the status says the other, in \(differs) of \(agrees + differs) cycles",
+      .R17,
+      "the current says \(watch.values.now.isTrue(.charging) ? "discharging" : "charging") where the status says the other, in \(differs) of \(agrees + differs) cycles",
       first: watch.values.firstDifference, count: differs, facts: carrier(.packCurrent), expected: "positive while charging")
   }
 
@@ -134,14 +147,17 @@ extension BusJudge {
         facts: carrier(.chargeVoltageLimit), expected: "the real limit, also while charging is barred")
     } else if values.crossedLimits.lasted(lasting) {
       add(
-        .R19, "charge voltage \(text(values.crossedLimits.value, "V")) is not above the discharge voltage \(text(values.now[.dischargeVoltageLimit], "V"))",
+        .R19,
+        "charge voltage \(text(values.crossedLimits.value, "V")) is not above the discharge voltage \(text(values.now[.dischargeVoltageLimit], "V"))",
         first: values.crossedLimits.began, last: values.crossedLimits.ended, count: values.crossedLimits.count,
         facts: carrier(.chargeVoltageLimit), expected: "charge voltage above discharge voltage")
     } else if values.lowChargeVoltage.lasted(lasting) {
       add(
-        .R19, "charge voltage \(text(values.lowChargeVoltage.value, "V")) is far below the pack's \(text(values.now[.packVoltage], "V")) while charging is allowed",
+        .R19,
+        "charge voltage \(text(values.lowChargeVoltage.value, "V")) is far below the pack's \(text(values.now[.packVoltage], "V")) while charging is allowed",
         severity: .warning, first: values.lowChargeVoltage.began, last: values.lowChargeVoltage.ended,
-        count: values.lowChargeVoltage.count, facts: carrier(.chargeVoltageLimit), expected: "charge voltage above the pack's voltage")
+        count: values.lowChargeVoltage.count, facts: carrier(.chargeVoltageLimit),
+        expected: "charge voltage above the pack's voltage")
     }
   }
 
@@ -160,7 +176,9 @@ extension BusJudge {
       (values.overCharge, threshold(.R26, "seconds"), "the charge limit is passed", .chargeCurrentLimit),
       (values.overDischarge, threshold(.R26, "seconds"), "the discharge limit is passed", .dischargeCurrentLimit),
     ]
-    guard let (lasting, _, what, quantity) = cases.filter({ $0.0.lasted($0.1) }).max(by: { $0.0.longest < $1.0.longest }) else { return }
+    guard let (lasting, _, what, quantity) = cases.filter({ $0.0.lasted($0.1) }).max(by: { $0.0.longest < $1.0.longest }) else {
+      return
+    }
     let limit = what.hasSuffix("0 A") ? "" : " of \(text(watch.values.now[quantity], "A"))"
     add(
       .R26, "\(what)\(limit), and \(text(abs(lasting.value), "A")) flow, for \(seconds(lasting.longest))", first: lasting.began,
@@ -174,18 +192,20 @@ extension BusJudge {
     let values = watch.values
     if values.stale.lasted(threshold(.R23, "seconds")) {
       add(
-        .R23, "voltage \(text(values.stale.value, "V")), current and state of charge unchanged for \(seconds(values.stale.longest)) at \(text(values.now[.packCurrent], "A"))",
+        .R23,
+        "voltage \(text(values.stale.value, "V")), current and state of charge unchanged for \(seconds(values.stale.longest)) at \(text(values.now[.packCurrent], "A"))",
         first: values.stale.began, last: values.stale.ended, count: values.stale.count, facts: carrier(.packVoltage),
         expected: "values that move while current flows")
     }
     for quantity in [Quantity.packVoltage, .chargeVoltageLimit] {
       let extent = values.extent(quantity)
       guard extent.leadingZeros > 0, extent.leadingZeros < extent.count,
-        Double(extent.firstOther.time - extent.began.time) < 60e9, let facts = carrier(quantity)
+        Double(extent.firstOther.time &- extent.began.time) < 60e9, let facts = carrier(quantity)
       else { continue }
       add(
         .R23, "the first frames carry 0 V as \(quantity.name), until \(moment(extent.firstOther))", first: extent.began,
-        last: extent.firstOther, count: extent.leadingZeros, facts: facts, head: facts.firstHead, expected: "nothing is sent before it is measured")
+        last: extent.firstOther, count: extent.leadingZeros, facts: facts, head: facts.firstHead,
+        expected: "nothing is sent before it is measured")
       return
     }
   }
@@ -200,13 +220,16 @@ extension BusJudge {
     let isScaled = findings.contains { $0.rule == .R13a }
     if let cells, let said = values.now[.cellCount], site.cells != nil, said / 1000 != cells {
       add(
-        .R20, "the identity says \(said / 1000) cells, the battery has \(cells)", facts: carrier(.cellCount), expected: "\(cells) cells")
+        .R20, "the identity says \(said / 1000) cells, the battery has \(cells)", facts: carrier(.cellCount),
+        expected: "\(cells) cells")
     } else if let said = values.now[.capacity], let real = site.capacity_Ah, abs(Double(said) / 1000 - real) > 0.1 * real {
       add(
         .R20, "the identity says \(text(said, "Ah")), the battery has \(real.description) Ah", facts: carrier(.capacity),
         expected: "\(real.description) Ah", fix: "fill in the capacity on the battery side")
     } else if values.now[.cellCount] == 120_000, values.now[.capacity] == 37_000 {
-      add(.R20, "the identity says 120 cells and 37 Ah: the defaults of a program", facts: carrier(.cellCount), expected: "this battery's own")
+      add(
+        .R20, "the identity says 120 cells and 37 Ah: the defaults of a program", facts: carrier(.cellCount),
+        expected: "this battery's own")
     } else if !isScaled, values.cellVoltageOff.lasted(0), values.cellVoltageOff.count >= cycles, let cells {
       add(
         .R20, "\(text(values.now[.packVoltage], "V")) ÷ \(cells) cells = \(text(values.cellVoltageOff.value, "V")) a cell",
@@ -214,7 +237,8 @@ extension BusJudge {
         facts: carrier(.cellCount) ?? carrier(.packVoltage), expected: "2.0 to 4.4 V a cell")
     } else if !isScaled, values.differingCycles >= cycles, let cells {
       add(
-        .R20, "\(cells) cells of \(text(values.now[.cellVoltageMin], "V")) to \(text(values.now[.cellVoltageMax], "V")) do not add up to \(text(values.now[.packVoltage], "V"))",
+        .R20,
+        "\(cells) cells of \(text(values.now[.cellVoltageMin], "V")) to \(text(values.now[.cellVoltageMax], "V")) do not add up to \(text(values.now[.packVoltage], "V"))",
         first: values.firstDiffering, count: values.differingCycles, facts: carrier(.packVoltage), expected: "within 8 %")
     }
   }
@@ -225,10 +249,12 @@ extension BusJudge {
     if isGarbled { return }
     let values = watch.values
     let lasting = threshold(.R18, "seconds")
-    for (barred, word) in [(values.chargeBarred, "charging"), (values.dischargeBarred, "discharging")] where barred.lasted(lasting) {
+    for (barred, word) in [(values.chargeBarred, "charging"), (values.dischargeBarred, "discharging")] where barred.lasted(lasting)
+    {
       let reason = self.reason(isCharging: word == "charging")
       add(
-        .R18, "\(word) is barred for \(seconds(barred.longest)) from \(moment(barred.began)): \(reason ?? "no reason visible in the frames")",
+        .R18,
+        "\(word) is barred for \(seconds(barred.longest)) from \(moment(barred.began)): \(reason ?? "no reason visible in the frames")",
         first: barred.began, last: barred.ended, count: barred.count,
         facts: carrier(word == "charging" ? .chargeCurrentLimit : .dischargeCurrentLimit),
         expected: "a reason in the battery's own values")
@@ -242,8 +268,12 @@ extension BusJudge {
       let info = link.dissection.signals[worst.key]
       return "\(info.flag?.severity.rawValue ?? "flag") \"\(info.flag?.text ?? info.name)\" is set (\(worst.value.count) ×)"
     }
-    if isCharging, values.extent(.soc).highest >= 99_000 { return "state of charge up to \(text(values.extent(.soc).highest, "%"))" }
-    if !isCharging, values.extent(.soc).lowest <= 5_000 { return "state of charge down to \(text(values.extent(.soc).lowest, "%"))" }
+    if isCharging, values.extent(.soc).highest >= 99_000 {
+      return "state of charge up to \(text(values.extent(.soc).highest, "%"))"
+    }
+    if !isCharging, values.extent(.soc).lowest <= 5_000 {
+      return "state of charge down to \(text(values.extent(.soc).lowest, "%"))"
+    }
     for quantity in [Quantity.cellTemperatureMin, .cellTemperatureMax, .packTemperature] where values.extent(quantity).count > 0 {
       let extent = values.extent(quantity)
       if extent.lowest < 5_000 { return "temperature down to \(text(extent.lowest, "°C"))" }
@@ -259,13 +289,15 @@ extension BusJudge {
     let values = watch.values
     if values.noTerminalVoltage.lasted(threshold(.R24, "seconds")) {
       add(
-        .R24, "the battery says \(text(values.now[.packVoltage], "V")) and allows current; the inverter measures \(text(values.noTerminalVoltage.value, "V"))",
+        .R24,
+        "the battery says \(text(values.now[.packVoltage], "V")) and allows current; the inverter measures \(text(values.noTerminalVoltage.value, "V"))",
         first: values.noTerminalVoltage.began, last: values.noTerminalVoltage.ended, count: values.noTerminalVoltage.count,
         facts: carrier(.inverterVoltage), expected: "the pack's voltage at the inverter's terminals")
     }
     if values.halfTerminalVoltage.lasted(threshold(.R25, "seconds")) {
       add(
-        .R25, "the inverter's side reached \(text(values.halfTerminalVoltage.value, "V")) of \(text(values.now[.packVoltage], "V")) and no more for \(seconds(values.halfTerminalVoltage.longest))",
+        .R25,
+        "the inverter's side reached \(text(values.halfTerminalVoltage.value, "V")) of \(text(values.now[.packVoltage], "V")) and no more for \(seconds(values.halfTerminalVoltage.longest))",
         first: values.halfTerminalVoltage.began, last: values.halfTerminalVoltage.ended, count: values.halfTerminalVoltage.count,
         facts: carrier(.inverterVoltage), expected: "90 % within the precharge time")
     } else if values.fellAway > 0 {
@@ -301,11 +333,13 @@ extension BusJudge {
     let values = watch.values
     if values.socSteps > 0 {
       add(
-        .R22, "state of charge steps from \(text(values.socStep.from, "%")) to \(text(values.socStep.to, "%"))", first: values.firstSocStep,
+        .R22, "state of charge steps from \(text(values.socStep.from, "%")) to \(text(values.socStep.to, "%"))",
+        first: values.firstSocStep,
         count: values.socSteps, facts: carrier(.soc), expected: "no step beyond \(threshold(.R22, "step")) %")
     } else if values.pinned.lasted(threshold(.R22, "pinned")) {
       add(
-        .R22, "state of charge stays at 99 % and more for \(seconds(values.pinned.longest)) while discharging", first: values.pinned.began,
+        .R22, "state of charge stays at 99 % and more for \(seconds(values.pinned.longest)) while discharging",
+        first: values.pinned.began,
         count: values.pinned.count, facts: carrier(.soc))
     }
   }
@@ -318,7 +352,8 @@ extension BusJudge {
       let highest = watch.values.extent(quantity)
       guard highest.count > 0, Double(highest.highest) > most * 1000, !isGarbled else { continue }
       add(
-        .R19a, "\(quantity.name) up to \(text(highest.highest, "A")), this inverter takes at most \(most) A", facts: carrier(quantity),
+        .R19a, "\(quantity.name) up to \(text(highest.highest, "A")), this inverter takes at most \(most) A",
+        facts: carrier(quantity),
         expected: "at most \(most) A")
       return
     }

@@ -32,9 +32,11 @@ public enum DefinitionChecker {
     /// Names in the handshake, in every variant, and quantities that do not exist.
     mutating func checkHandshake() {
       for name in definition.sidecar.quantities.keys.sorted() where Quantity(name: name) == nil {
-        note(.unknownSignal, 0, "quantities: \"\(name)\" is no quantity" + NearestName.hint(name, in: Quantity.allCases.map(\.name)))
+        note(
+          .unknownSignal, 0, "quantities: \"\(name)\" is no quantity" + NearestName.hint(name, in: Quantity.allCases.map(\.name)))
       }
-      for problem in definition.sidecar.variants.flatMap({ definition.link(variant: $0.name).problems }) where !problems.contains(problem) {
+      for problem in definition.sidecar.variants.flatMap({ definition.link(variant: $0.name).problems })
+      where !problems.contains(problem) {
         problems.append(problem)
       }
     }

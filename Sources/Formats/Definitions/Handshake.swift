@@ -44,7 +44,8 @@ public struct Handshake: Sendable {
       switch (a, b) {
       case (.number(let x), .number(let y)): x == y
       case (.text(let x), .text(let y)), (.quantity(let x), .quantity(let y)): x == y
-      case (.choice(let x, let p), .choice(let y, let q)): p == q && x.map(\.quantity) == y.map(\.quantity) && x.map(\.raw) == y.map(\.raw)
+      case (.choice(let x, let p), .choice(let y, let q)):
+        p == q && x.map(\.quantity) == y.map(\.quantity) && x.map(\.raw) == y.map(\.raw)
       case (.counter, .counter), (.address, .address): true
       default: false
       }

@@ -10,7 +10,8 @@ public struct HandshakeCompiler {
   private let variant: Sidecar.Variant?
 
   /// A variant's handshake.
-  public static func compile(_ definition: Definition, variant: Sidecar.Variant?, readings: [String: String] = [:]) -> CompiledLink {
+  public static func compile(_ definition: Definition, variant: Sidecar.Variant?, readings: [String: String] = [:]) -> CompiledLink
+  {
     var compiler = HandshakeCompiler(definition, variant, readings)
     return compiler.link()
   }
@@ -31,7 +32,8 @@ public struct HandshakeCompiler {
       for (message, signal) in places(of: signalName) {
         plan.bindings.append(
           QuantityBinding(
-            message: Int32(message), signal: Int32(signal), quantity: quantity, scale: scale(signal), isMagnitude: quantity.isMagnitude))
+            message: Int32(message), signal: Int32(signal), quantity: quantity, scale: scale(signal),
+            isMagnitude: quantity.isMagnitude))
       }
     }
     let address = variant?.address ?? definition.sidecar.address?.defaultAddress ?? 0
@@ -101,7 +103,9 @@ public struct HandshakeCompiler {
   private func micro(_ milliseconds: Double) -> Int64 { Int64((milliseconds * 1000).rounded()) }
 
   /// A signal of the definition that this variant lacks.
-  private func isOmitted(_ signal: String) -> Bool { definition.dbc.messages.contains { $0.signals.contains { $0.name == signal } } }
+  private func isOmitted(_ signal: String) -> Bool {
+    definition.dbc.messages.contains { $0.signals.contains { $0.name == signal } }
+  }
 
   private mutating func add(
     _ state: Handshake.State, _ source: Handshake.Role, _ say: [(signal: String, source: Handshake.Say)], to role: inout RolePlan
@@ -210,18 +214,22 @@ public struct HandshakeCompiler {
       guard !emission.set.contains(where: { $0.signal == name }), isPresent(signal, message, template) else { continue }
       if let own = say.last(where: { $0.signal == name }) {
         fill(signal, own.source, &template, &role)
-      } else if let quantity = definition.sidecar.quantities.first(where: { $0.value == name }).flatMap({ Quantity(name: $0.key) }) {
+      } else if let quantity = definition.sidecar.quantities.first(where: { $0.value == name }).flatMap({ Quantity(name: $0.key) })
+      {
         role.fillers.append(Filler(signal: Int32(signal), source: .value(quantity), scale: scale(signal)))
       }
     }
     let firstCopy = role.copies.count
     for (to, from) in copy?.pairs ?? [] {
-      guard let target = place(of: to, in: message), let origin = copy.flatMap({ place(of: from, in: $0.request) }) else { continue }
+      guard let target = place(of: to, in: message), let origin = copy.flatMap({ place(of: from, in: $0.request) }) else {
+        continue
+      }
       role.copies.append(CopyPlan(from: Int32(origin), to: Int32(target)))
     }
     role.emissions.append(
       EmissionPlan(
-        message: Int32(message), template: template, fillers: firstFiller..<role.fillers.count, copies: firstCopy..<role.copies.count))
+        message: Int32(message), template: template, fillers: firstFiller..<role.fillers.count,
+        copies: firstCopy..<role.copies.count))
   }
 
   /// Whether the multiplexor selects the signal.
@@ -230,7 +238,9 @@ public struct HandshakeCompiler {
     guard plan.multiplexor >= 0 else { return true }
     let selector = dissection.plan.signals[signals(of: message).lowerBound + Int(plan.multiplexor)]
     let raw = UInt64(bitPattern: selector.raw(template, swapped: template.byteSwapped))
-    return dissection.plan.multiplexRanges[Int(plan.firstRange)..<Int(plan.firstRange + plan.rangeCount)].contains { $0.contains(raw) }
+    return dissection.plan.multiplexRanges[Int(plan.firstRange)..<Int(plan.firstRange + plan.rangeCount)].contains {
+      $0.contains(raw)
+    }
   }
 
   private func fill(_ signal: Int, _ source: Handshake.Say, _ template: inout UInt64, _ role: inout RolePlan) {

@@ -52,7 +52,8 @@ struct HandshakeReader {
       rest = rest.dropFirst(2)
     }
     if !rest.isEmpty || bytes.count > 8 {
-      problems.append(node.problem(.value, "bytes.\(message): found \(node.found), expected up to eight bytes in hexadecimal, in quotes"))
+      problems.append(
+        node.problem(.value, "bytes.\(message): found \(node.found), expected up to eight bytes in hexadecimal, in quotes"))
     }
     return Array(bytes.prefix(8))
   }

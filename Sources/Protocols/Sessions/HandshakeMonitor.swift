@@ -135,9 +135,9 @@ public struct HandshakeMonitor: Sendable {
     guard mark.time_us > now else { return }
     now = mark.time_us
     guard now >= nextDeadline else { return }
-    nextDeadline = now + 50_000
+    nextDeadline = now &+ 50_000
     for index in open.indices where open[index].isOpen {
-      if let battery = handshake.battery, now - open[index].asked.time_us > battery.answers[index].within_us { conclude(index) }
+      if let battery = handshake.battery, now &- open[index].asked.time_us > battery.answers[index].within_us { conclude(index) }
     }
     step(.battery, mark)
     step(.inverter, mark)
@@ -146,8 +146,10 @@ public struct HandshakeMonitor: Sendable {
   /// The capture has ended. A question of the last moment, whose answer may have been cut off, is not counted.
   public mutating func finish() {
     for index in open.indices where open[index].isOpen {
-      let waited = now - open[index].asked.time_us
-      if waited >= 1_000_000 || open[index].seen == required(index) { conclude(index) } else {
+      let waited = now &- open[index].asked.time_us
+      if waited >= 1_000_000 || open[index].seen == required(index) {
+        conclude(index)
+      } else {
         open[index].isOpen = false
         tallies[index].asked &-= 1
       }
@@ -219,7 +221,7 @@ public struct HandshakeMonitor: Sendable {
       return
     }
     tallies[index].complete &+= 1
-    let took = open[index].last_us - mark.time_us
+    let took = open[index].last_us &- mark.time_us
     tallies[index].longest_us = max(tallies[index].longest_us, took)
     tallies[index].sum_us &+= took
     if took > answer.within_us {
@@ -289,13 +291,13 @@ public struct HandshakeMonitor: Sendable {
       case .heard: continue
       case .complete(let messages, let within):
         isDue = true
-        for message in role.messages[messages] where lastHeard[Int(message)] == .min || now - lastHeard[Int(message)] > within {
+        for message in role.messages[messages] where lastHeard[Int(message)] == .min || now &- lastHeard[Int(message)] > within {
           isDue = false
         }
       case .silence(let messages, let time):
         var last = began
         for message in role.messages[messages] { last = max(last, lastHeard[Int(message)]) }
-        isDue = now - last >= time
+        isDue = now &- last >= time
       case .quantity(let quantity, let wanted): isDue = values.isTrue(quantity) == wanted
       }
       if isDue { return enter(side, transition.target, mark) }
@@ -322,10 +324,10 @@ public struct HandshakeMonitor: Sendable {
   private mutating func account(_ side: Session.Side) {
     guard now != .min else { return }
     if side == .battery {
-      batteryTime[Int(batteryPhase.rawValue)] &+= max(0, now - batteryBegan)
+      batteryTime[Int(batteryPhase.rawValue)] &+= max(0, now &- batteryBegan)
       batteryBegan = now
     } else {
-      inverterTime[Int(inverterPhase.rawValue)] &+= max(0, now - inverterBegan)
+      inverterTime[Int(inverterPhase.rawValue)] &+= max(0, now &- inverterBegan)
       inverterBegan = now
     }
   }

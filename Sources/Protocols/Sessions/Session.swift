@@ -94,6 +94,7 @@ public struct Session: Sendable {
 
   /// Takes a frame of the bus that somebody else sent.
   public mutating func receive(_ frame: CANFrame, now_us: Int64) {
+    start(now_us)
     guard frame.isPlain, let index = protocolPlan.slot(of: frame.id) else { return }
     let slot = protocolPlan.slots[index]
     if slot.hasAddress, slot.address != address { return }
@@ -164,9 +165,15 @@ public struct Session: Sendable {
 
   // MARK: Time
 
+  /// The first state begins when time does.
+  private mutating func start(_ now_us: Int64) {
+    guard !hasStarted else { return }
+    hasStarted = true
+    enter(0, now_us)
+  }
+
   private mutating func enter(_ target: Int, _ now_us: Int64) {
-    // What the old state had begun to say unasked is not said any more.
-    queue.removeAll { $0.answer < 0 }
+    // A burst that has begun is said to its end: half of one is worse than one too many.
     state = target
     stateBegan = now_us
     for index in nextDue.indices { nextDue[index] = .max }
@@ -175,10 +182,7 @@ public struct Session: Sendable {
 
   /// What to do at this time, with what our own side knows.
   public mutating func next(now_us: Int64, values: QuantityValues) -> Action {
-    if !hasStarted {
-      hasStarted = true
-      enter(0, now_us)
-    }
+    start(now_us)
     var guardian = 0
     while guardian < 8, let target = dueTransition(now_us, values) {
       enter(target, now_us)

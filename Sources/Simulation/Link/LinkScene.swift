@@ -26,7 +26,8 @@ public struct LinkScene: Sendable {
   /// A scene.
   /// - Parameter restarts: how many restarts happen within `duration`.
   public init?(
-    _ link: CompiledLink, faults: [LinkFault] = [], other: CompiledLink? = nil, seed: UInt64, restarts: Int = 0, duration: Double = 120
+    _ link: CompiledLink, faults: [LinkFault] = [], other: CompiledLink? = nil, seed: UInt64, restarts: Int = 0,
+    duration: Double = 120
   ) {
     guard let world = LinkWorld(link, faults: faults, other: other, seed: seed) else { return nil }
     self.world = world
@@ -155,7 +156,8 @@ public struct LinkScene: Sendable {
   private mutating func inverter() -> QuantityValues {
     var values = QuantityValues()
     let each = 3.15 + soc / 100 * 0.25 + current * 0.0004
-    values[.inverterVoltage] = isReady ? Int64(each * Double(cells) * 1000) + Int64(random.below(400)) : Int64(now / 2.5 * each * Double(cells) * 1000)
+    values[.inverterVoltage] =
+      isReady ? Int64(each * Double(cells) * 1000) + Int64(random.below(400)) : Int64(now / 2.5 * each * Double(cells) * 1000)
     values[.inverterCurrent] = Int64(-current * 1000)
     values[.inverterTemperature] = 35_000
     values[.soc] = Int64(soc * 1000)

@@ -89,7 +89,9 @@ public struct LinkWorld: Sendable {
       values = frozen ?? ours
     }
     if fault(.zerosAtStart) != nil {
-      for quantity in [Quantity.packVoltage, .chargeVoltageLimit, .dischargeVoltageLimit, .chargeCurrentLimit, .dischargeCurrentLimit, .soc] {
+      for quantity in [
+        Quantity.packVoltage, .chargeVoltageLimit, .dischargeVoltageLimit, .chargeCurrentLimit, .dischargeCurrentLimit, .soc,
+      ] {
         values[quantity] = 0
       }
     }
@@ -154,10 +156,12 @@ public struct LinkWorld: Sendable {
     guard fault(.missingMember) != nil, let role = batteryLink.handshake.battery else { return nil }
     let online = role.states.first { $0.phase == .online }
     let range = role.answers.first?.emissions ?? online.flatMap { role.sends[$0.sends].first?.emissions } ?? 0..<0
-    let place = online.flatMap { role.sends[$0.sends].first(where: { $0.every_us > 0 && $0.emissions.count > 1 })?.emissions } ?? range
+    let place =
+      online.flatMap { role.sends[$0.sends].first(where: { $0.every_us > 0 && $0.emissions.count > 1 })?.emissions } ?? range
     guard place.count > 1 else { return nil }
     let message = role.emissions[place.lowerBound + 1].message
-    return batteryLink.dissection.plan.slots.first { $0.message == message && (!$0.hasAddress || $0.address == battery.address) }?.id
+    return batteryLink.dissection.plan.slots.first { $0.message == message && (!$0.hasAddress || $0.address == battery.address) }?
+      .id
   }
 
   private mutating func put(_ frame: CANFrame, _ fromBattery: Bool, _ due: Int64) {
@@ -185,7 +189,8 @@ public struct LinkWorld: Sendable {
     let jump = faults.first { $0.kind == .clockJump && Double(time_us) / 1e6 >= $0.at }.map { Int64($0.amount * 1e9) } ?? 0
     records.append(
       CANRecord(
-        time: Timestamp(nanoseconds: LinkWorld.epoch_ns + time_us * 1000 - jump), precision: .microseconds, bus: BusID(0), frame: frame))
+        time: Timestamp(nanoseconds: LinkWorld.epoch_ns + time_us * 1000 - jump), precision: .microseconds, bus: BusID(0),
+        frame: frame))
   }
 
   // MARK: What is not of this link
@@ -210,7 +215,9 @@ public struct LinkWorld: Sendable {
     }
     if let fault = fault(.busOff), !hasGoneOff {
       hasGoneOff = true
-      for step in 0..<16 { record(error(class: 0x288, [0, 0, 0x10, 0, 0, 0, UInt8(16 * step), 0]), at: now_us + Int64(step) * 300) }
+      for step in 0..<16 {
+        record(error(class: 0x288, [0, 0, 0x10, 0, 0, 0, UInt8(16 * step), 0]), at: now_us + Int64(step) * 300)
+      }
       record(error(class: 0x40, [0, 0, 0, 0, 0, 0, 0, 0]), at: now_us + 5000)
       offUntil = now_us + Int64(fault.amount * 1e6)
     }

@@ -27,7 +27,9 @@ struct DiagnoseCommand: ToolCommand {
   var cells: Int?
   @Option(help: ArgumentHelp("Capacity of the battery in Ah.", valueName: "ah"))
   var capacity: Double?
-  @Option(name: .customLong("protocol"), help: ArgumentHelp("The protocol that is meant, instead of the one recognised.", valueName: "name"))
+  @Option(
+    name: .customLong("protocol"),
+    help: ArgumentHelp("The protocol that is meant, instead of the one recognised.", valueName: "name"))
   var protocolName: String?
   @Option(help: ArgumentHelp("Its variant.", valueName: "name"))
   var variant: String?
@@ -49,7 +51,9 @@ struct DiagnoseCommand: ToolCommand {
   func validate() throws {
     guard format != .csv else { throw ValidationError("--format csv: findings are no table; use text or json") }
     if let cells { guard (1...400).contains(cells) else { throw ValidationError("--cells: found \(cells), expected 1…400") } }
-    if let capacity { guard capacity > 0, capacity <= 100_000 else { throw ValidationError("--capacity: found \(capacity), expected Ah above 0") } }
+    if let capacity {
+      guard capacity > 0, capacity <= 100_000 else { throw ValidationError("--capacity: found \(capacity), expected Ah above 0") }
+    }
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
@@ -60,7 +64,9 @@ struct DiagnoseCommand: ToolCommand {
     let site = try siteFacts(library, book)
     if let explain, explain.lowercased() != "all", files.isEmpty { return try printRule(explain, book, in: &world) }
     let names = try world.captures(files)
-    if names.count > 1, report != nil || annotate != nil { throw WorldError(message: "--report, --annotate: need exactly one FILE") }
+    if names.count > 1, report != nil || annotate != nil {
+      throw WorldError(message: "--report, --annotate: need exactly one FILE")
+    }
     var status = ExitStatus.done
     for file in names { status = max(status, try diagnose(file, library, book, site, isOneOfMany: names.count > 1, in: &world)) }
     return status
@@ -74,7 +80,8 @@ struct DiagnoseCommand: ToolCommand {
       guard book.inverters[inverter] != nil else {
         let names = book.inverters.keys.sorted()
         throw WorldError(
-          message: "--inverter: found \"\(inverter)\", expected \(names.joined(separator: ", "))" + NearestName.hint(inverter, in: names))
+          message: "--inverter: found \"\(inverter)\", expected \(names.joined(separator: ", "))"
+            + NearestName.hint(inverter, in: names))
       }
       site.inverter = inverter
     }

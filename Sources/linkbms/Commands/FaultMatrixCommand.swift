@@ -28,7 +28,9 @@ struct FaultMatrixCommand: ToolCommand {
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     let parts = seeds.split(separator: "-").compactMap { UInt64($0) }
-    guard let first = parts.first, let last = parts.last, first <= last else { throw WorldError(message: "--seeds: expected first-last") }
+    guard let first = parts.first, let last = parts.last, first <= last else {
+      throw WorldError(message: "--seeds: expected first-last")
+    }
     var options = DefinitionOptions()
     options.dissectors = nil
     let matrix = FaultMatrix(library: try world.library(options), book: try RuleBookFile.read(nil), seconds: seconds)
@@ -72,15 +74,21 @@ struct FaultMatrixCommand: ToolCommand {
       try world.print("| *clean runs with a finding* | " + cells.joined(separator: " | ") + " |")
     }
     try world.print("")
-    for (reason, names) in reasons.sorted(by: { $0.key < $1.key }) { try world.print("– \(reason) (\(names.joined(separator: ", ")))") }
+    for (reason, names) in reasons.sorted(by: { $0.key < $1.key }) {
+      try world.print("– \(reason) (\(names.joined(separator: ", ")))")
+    }
     let share = runs == 0 ? 1 : Double(named) / Double(runs)
-    try world.print("\n\(named) of \(runs) runs named at once (\(Int(share * 1000) / 10).\(Int(share * 1000) % 10) %), \(alarms.count == 0 ? "no" : "some") clean run with a finding")
+    try world.print(
+      "\n\(named) of \(runs) runs named at once (\(Int(share * 1000) / 10).\(Int(share * 1000) % 10) %), \(alarms.count == 0 ? "no" : "some") clean run with a finding"
+    )
     for miss in misses { world.note("miss: \(miss)") }
     for alarm in alarms { world.note("clean: \(alarm)") }
     return share >= 0.95 && alarms.isEmpty ? .done : .findings
   }
 
-  private func keep(_ matrix: FaultMatrix, _ kind: LinkFault.Kind, _ entry: FaultMatrix.Entry, _ seed: UInt64, _ folder: String) throws {
+  private func keep(_ matrix: FaultMatrix, _ kind: LinkFault.Kind, _ entry: FaultMatrix.Entry, _ seed: UInt64, _ folder: String)
+    throws
+  {
     var fault = LinkFault(kind)
     switch kind {
     case .frozen, .busOff, .clockJump, .foreignTraffic, .ignoresLimits: fault.at = 8 + Double(seed % 7)

@@ -53,7 +53,8 @@ struct IdentifyCommand: ToolCommand {
       let verdicts = all.filter { !sink.chains.contains($0.bus) || $0.protocolName != nil }
       if verdicts.count < all.count {
         world.note(
-          "linkbms: \(capture.name): \(sink.chains.sorted().joined(separator: ", ")): LinkSlave chain and PDU; `linkbms chain` shows them")
+          "linkbms: \(capture.name): \(sink.chains.sorted().joined(separator: ", ")): LinkSlave chain and PDU; `linkbms chain` shows them"
+        )
       }
       if (format ?? world.defaultFormat) == .json {
         try world.write(verdicts.map(IdentificationReport.json).joined())

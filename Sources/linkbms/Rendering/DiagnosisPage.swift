@@ -66,7 +66,8 @@ enum DiagnosisPage {
     if !entry.causes.isEmpty { rows.append(("Causes, likely first", entry.causes.map(escaped).joined(separator: "<br>"))) }
     rows.append(("Try", "<strong>\(escaped(finding.fix ?? entry.fix))</strong>"))
     if !finding.explains.isEmpty {
-      rows.append(("Explains", escaped(finding.explains.map { "\($0.rawValue) \(diagnosis.book[$0].name)" }.joined(separator: ", "))))
+      rows.append(
+        ("Explains", escaped(finding.explains.map { "\($0.rawValue) \(diagnosis.book[$0].name)" }.joined(separator: ", "))))
     }
     if !entry.sources.isEmpty { rows.append(("Sources", entry.sources.map(escaped).joined(separator: "<br>"))) }
     let list = rows.map { "<dt>\($0.0)</dt><dd>\($0.1)</dd>" }.joined()
@@ -77,10 +78,12 @@ enum DiagnosisPage {
   private static func bus(_ bus: Diagnosis.BusReport) -> String {
     var text = "<h2>\(escaped(bus.name))</h2>\n"
     let origin = bus.first?.time.nanoseconds ?? 0
-    let named = bus.identification.protocolName.map { "\($0)\(bus.identification.variant.map { " (\($0))" } ?? "")" } ?? "no known protocol"
+    let named =
+      bus.identification.protocolName.map { "\($0)\(bus.identification.variant.map { " (\($0))" } ?? "")" } ?? "no known protocol"
     text += "<p>\(bus.frames) frames, \(escaped(named)), \(Int((bus.identification.confidence * 100).rounded())) % sure</p>\n"
     if !bus.timeline.isEmpty {
-      text += "<h3>Handshake</h3><div class=scroll><table><thead><tr><th>Time</th><th>Inverter</th><th>Battery</th></tr></thead><tbody>"
+      text +=
+        "<h3>Handshake</h3><div class=scroll><table><thead><tr><th>Time</th><th>Inverter</th><th>Battery</th></tr></thead><tbody>"
       for entry in bus.timeline.prefix(200) {
         let cell = "<strong>\(escaped(entry.phase))</strong> \(escaped(entry.text))"
         let cells = entry.side == .inverter ? "<td>\(cell)</td><td></td>" : "<td></td><td>\(cell)</td>"
@@ -113,21 +116,26 @@ enum DiagnosisPage {
     func x(_ seconds: Double) -> Double { left + (seconds - first) / (last - first) * (width - left - 8) }
     func y(_ value: Double) -> Double { 10 + (high + room * 0.05 - value) / (room * 1.1) * (height - bottom - 14) }
     func short(_ value: Double) -> String { ValueText.decimal(Int64((value * 10).rounded()), decimals: 1) }
-    var text = "<h3>\(escaped(chart.title))</h3><svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" role=\"img\" aria-label=\"\(escaped(chart.title))\">"
+    var text =
+      "<h3>\(escaped(chart.title))</h3><svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" role=\"img\" aria-label=\"\(escaped(chart.title))\">"
     text += "<line class=axis x1=\"\(left)\" y1=\"\(height - bottom)\" x2=\"\(width - 8)\" y2=\"\(height - bottom)\"/>"
     for value in [low, (low + high) / 2, high] {
-      text += "<line class=axis x1=\"\(left)\" y1=\"\(short(y(value)))\" x2=\"\(width - 8)\" y2=\"\(short(y(value)))\" stroke-dasharray=\"2 4\"/>"
+      text +=
+        "<line class=axis x1=\"\(left)\" y1=\"\(short(y(value)))\" x2=\"\(width - 8)\" y2=\"\(short(y(value)))\" stroke-dasharray=\"2 4\"/>"
       text += "<text x=\"\(left - 6)\" y=\"\(short(y(value) + 4))\" text-anchor=\"end\">\(short(value))</text>"
     }
     for seconds in [first, (first + last) / 2, last] {
-      text += "<text x=\"\(short(x(seconds)))\" y=\"\(height - 6)\" text-anchor=\"\(seconds == last ? "end" : seconds == first ? "start" : "middle")\">\(short(seconds)) s</text>"
+      text +=
+        "<text x=\"\(short(x(seconds)))\" y=\"\(height - 6)\" text-anchor=\"\(seconds == last ? "end" : seconds == first ? "start" : "middle")\">\(short(seconds)) s</text>"
     }
     for (index, line) in chart.lines.enumerated() {
       let course = line.points.map { "\(short(x($0.seconds))),\(short(y($0.value)))" }.joined(separator: " ")
       text += "<polyline class=l\(index % 3) points=\"\(course)\"/>"
     }
     text += "</svg><p class=soft>"
-    text += chart.lines.enumerated().map { "<svg style=\"width:1.5em;height:.6em\" viewBox=\"0 0 20 8\"><line class=l\($0.offset % 3) x1=0 y1=4 x2=20 y2=4 stroke-width=3 /></svg> \(escaped($0.element.name))" }.joined(separator: " · ")
+    text += chart.lines.enumerated().map {
+      "<svg style=\"width:1.5em;height:.6em\" viewBox=\"0 0 20 8\"><line class=l\($0.offset % 3) x1=0 y1=4 x2=20 y2=4 stroke-width=3 /></svg> \(escaped($0.element.name))"
+    }.joined(separator: " · ")
     return text + "</p>\n"
   }
 }

@@ -30,24 +30,28 @@ enum DiagnosisText {
     text += ", \(name)"
     if let variant = bus.identification.variant { text += " (\(variant))" }
     if let address = bus.identification.address { text += ", address \(address)" }
-    return text + ", " + (bus.identification.sides.isEmpty ? "no side" : bus.identification.sides.map(\.rawValue).joined(separator: " and "))
+    return text + ", "
+      + (bus.identification.sides.isEmpty ? "no side" : bus.identification.sides.map(\.rawValue).joined(separator: " and "))
   }
 
   private static func finding(_ finding: Finding, _ diagnosis: Diagnosis, _ style: TextStyle, _ width: Int) -> [String] {
     let entry = diagnosis.book[finding.rule]
     let head = "\(finding.rule.rawValue) \(entry.name) (\(finding.severity.rawValue))"
-    let shown = finding.severity == .error ? style.alarming(head) : finding.severity == .warning ? style.warning(head) : style.dim(head)
+    let shown =
+      finding.severity == .error ? style.alarming(head) : finding.severity == .warning ? style.warning(head) : style.dim(head)
     var lines = [shown + "  " + place(finding, diagnosis)]
     lines += wrapped(finding.text, indent: 2, width)
     if let frame = finding.frame { lines += labelled("frame", frame + (finding.decoded.map { "  \($0)" } ?? ""), width) }
     if let expected = finding.expected { lines += labelled("expected", expected, width) }
     lines += labelled("why", entry.why, width)
     if finding.severity > .note, !entry.causes.isEmpty {
-      lines += labelled("causes", entry.causes.enumerated().map { "\($0.offset + 1). \($0.element)" }.joined(separator: "; "), width)
+      lines += labelled(
+        "causes", entry.causes.enumerated().map { "\($0.offset + 1). \($0.element)" }.joined(separator: "; "), width)
     }
     lines += labelled("try", finding.fix ?? entry.fix, width)
     if !finding.explains.isEmpty {
-      lines += labelled("explains", finding.explains.map { "\($0.rawValue) \(diagnosis.book[$0].name)" }.joined(separator: ", "), width)
+      lines += labelled(
+        "explains", finding.explains.map { "\($0.rawValue) \(diagnosis.book[$0].name)" }.joined(separator: ", "), width)
     }
     return lines
   }
@@ -56,8 +60,11 @@ enum DiagnosisText {
   static func place(_ finding: Finding, _ diagnosis: Diagnosis) -> String {
     guard let first = finding.first else { return finding.bus }
     let origin = diagnosis.buses.first { $0.name == finding.bus }?.first?.time.nanoseconds ?? first.time.nanoseconds
-    var text = "\(finding.bus.isEmpty ? "" : finding.bus + ", ")record \(first.record) at \(seconds(first.time.nanoseconds &- origin))"
-    if let last = finding.last, last.record > first.record { text += " to \(last.record) at \(seconds(last.time.nanoseconds &- origin))" }
+    var text =
+      "\(finding.bus.isEmpty ? "" : finding.bus + ", ")record \(first.record) at \(seconds(first.time.nanoseconds &- origin))"
+    if let last = finding.last, last.record > first.record {
+      text += " to \(last.record) at \(seconds(last.time.nanoseconds &- origin))"
+    }
     return text + (finding.count > 1 ? ", \(finding.count) ×" : "")
   }
 
@@ -103,13 +110,16 @@ enum DiagnosisText {
       let coloured = { (text: String) in
         entry.phase == "online" ? style.good(text) : entry.phase == "lost" || entry.phase == "quiet" ? style.alarming(text) : text
       }
-      lines.append(time + (entry.side == .inverter ? coloured(cell(text)) + "│" : cell("") + "│ " + coloured(String(text.prefix(column)))))
+      lines.append(
+        time + (entry.side == .inverter ? coloured(cell(text)) + "│" : cell("") + "│ " + coloured(String(text.prefix(column)))))
     }
     if bus.timeline.count > 40 { lines.append("… \(bus.timeline.count - 40) more changes") }
     return lines
   }
 
-  private static func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+  private static func pad(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
 
   // MARK: A rule at length
 
@@ -128,7 +138,8 @@ enum DiagnosisText {
     }
     let wanted = book.inverters.sorted { $0.key < $1.key }.compactMap { name, inverter -> String? in
       let own = inverter.readings.filter { book.readingRules[$0.key] == rule }
-      return own.isEmpty ? nil : "\(inverter.title): " + own.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+      return own.isEmpty
+        ? nil : "\(inverter.title): " + own.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
     }
     if !wanted.isEmpty { lines += ["", "What inverters want"] + wanted.map { "  " + $0 } }
     if !entry.sources.isEmpty { lines += ["", "Sources"] + entry.sources.map { "  " + $0 } }
@@ -149,7 +160,8 @@ enum DiagnosisText {
     func mark(_ mark: RecordMark?) -> String {
       mark.map { "{\"record\":\($0.record),\"time\":\"\(ValueText.decimal($0.time.nanoseconds, decimals: 9))\"}" } ?? "null"
     }
-    return "{\"rule\":\"\(finding.rule.rawValue)\",\"name\":\(JSONText.quoted(entry.name)),\"severity\":\"\(finding.severity.rawValue)\""
+    return
+      "{\"rule\":\"\(finding.rule.rawValue)\",\"name\":\(JSONText.quoted(entry.name)),\"severity\":\"\(finding.severity.rawValue)\""
       + ",\"bus\":\(JSONText.quoted(finding.bus)),\"text\":\(JSONText.quoted(finding.text)),\"first\":\(mark(finding.first))"
       + ",\"last\":\(mark(finding.last)),\"count\":\(finding.count),\"frame\":\(JSONText.quotedOrNull(finding.frame))"
       + ",\"decoded\":\(JSONText.quotedOrNull(finding.decoded)),\"expected\":\(JSONText.quotedOrNull(finding.expected))"
@@ -163,7 +175,8 @@ enum DiagnosisText {
       "{\"record\":\(entry.mark.record),\"at_s\":\(ValueText.decimal((entry.mark.time.nanoseconds &- origin) / 1_000_000, decimals: 3))"
         + ",\"side\":\"\(entry.side.rawValue)\",\"phase\":\"\(entry.phase)\",\"text\":\(JSONText.quoted(entry.text))}"
     }
-    return "{\"bus\":\(JSONText.quoted(bus.name)),\"frames\":\(bus.frames),\"protocol\":\(JSONText.quotedOrNull(bus.identification.protocolName))"
+    return
+      "{\"bus\":\(JSONText.quoted(bus.name)),\"frames\":\(bus.frames),\"protocol\":\(JSONText.quotedOrNull(bus.identification.protocolName))"
       + ",\"variant\":\(JSONText.quotedOrNull(bus.identification.variant))"
       + ",\"sides\":[\(bus.identification.sides.map { JSONText.quoted($0.rawValue) }.joined(separator: ","))]"
       + ",\"timeline\":[\(entries.joined(separator: ","))]}"

@@ -26,7 +26,8 @@ enum Shipped {
     #expect(problems.isEmpty, "\(problems.map(\.description).joined(separator: "\n"))")
     #expect(
       Shipped.library.protocolNames == [
-        "deye-hv", "goodwe", "goodwe-byd", "goodwe-pylon", "growatt-hv", "pylontech-hv", "pylontech-lv", "sofar", "sungrow",
+        "byd-hvm", "deye-hv", "goodwe", "goodwe-byd", "goodwe-pylon", "growatt-hv", "pylontech-hv", "pylontech-lv", "sofar",
+        "sungrow",
       ])
     #expect(Shipped.library.definitions.flatMap(\.sidecar.samples).count >= 200)
   }
