@@ -58,8 +58,11 @@ let package = Package(
     .testTarget(name: "ControllerTests", dependencies: ["Controller"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
     .testTarget(
-      name: "AnalysisTests", dependencies: ["Analysis", "Simulation", "Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Analysis", "Formats", "Controller", "Protocols", "Bus"], swiftSettings: strict),
+      name: "AnalysisTests", dependencies: ["Analysis", "Simulation", "Formats", "Controller", "Protocols", "Bus"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["Simulation", "Analysis", "Formats", "Controller", "Protocols", "Bus"],
+      swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Formats", "Controller", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",

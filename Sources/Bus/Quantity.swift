@@ -20,8 +20,8 @@ public enum Quantity: UInt8, CaseIterable, Sendable {
 
 /// A value for each quantity that is known, in thousandths of its unit (mV, mA, m°C, m%, mAh, Wh, …); yes is 1000.
 public struct QuantityValues: Sendable {
-  private var values: InlineArray<64, Int64> = InlineArray(repeating: 0)
-  private var known: UInt64 = 0
+  @usableFromInline var values: InlineArray<64, Int64> = InlineArray(repeating: 0)
+  @usableFromInline var known: UInt64 = 0
 
   /// Nothing known.
   public init() {}
@@ -32,15 +32,15 @@ public struct QuantityValues: Sendable {
     set { set(Int(quantity.rawValue), newValue) }
   }
 
-  @usableFromInline func value(_ place: Int) -> Int64? { known & 1 << UInt64(place) != 0 ? values[place] : nil }
-  @usableFromInline mutating func set(_ place: Int, _ value: Int64?) {
+  @inlinable func value(_ place: Int) -> Int64? { known & 1 << UInt64(place) != 0 ? values[place] : nil }
+  @inlinable mutating func set(_ place: Int, _ value: Int64?) {
     values[place] = value ?? 0
     known = value == nil ? known & ~(1 << UInt64(place)) : known | 1 << UInt64(place)
   }
 
   /// Whether a yes-or-no quantity is yes; no where it is not known.
-  public func isTrue(_ quantity: Quantity) -> Bool { (self[quantity] ?? 0) != 0 }
+  @inlinable public func isTrue(_ quantity: Quantity) -> Bool { (self[quantity] ?? 0) != 0 }
 
   /// Notes yes or no.
-  public mutating func set(_ quantity: Quantity, _ isTrue: Bool) { self[quantity] = isTrue ? 1000 : 0 }
+  @inlinable public mutating func set(_ quantity: Quantity, _ isTrue: Bool) { self[quantity] = isTrue ? 1000 : 0 }
 }

@@ -38,9 +38,16 @@ struct BusWatch: Sendable {
 
   private var table: [Int32]
   private let senders: [Side?]
-  private let bound: [[QuantityBinding]]
-  private let yesOrNo: [[(signal: Int, raw: Int64?, quantity: Quantity)]]
+  private let slots: [MessageSlot]
+  private let signals: [SignalPlan]
+  /// Signals with a quantity, message by message, and where each message's begin.
+  private let bound: [QuantityBinding]
+  private let boundRanges: [Range<Int>]
+  private let yesOrNo: [(signal: Int, raw: Int64?, quantity: Quantity)]
+  private let yesOrNoRanges: [Range<Int>]
   private let cycleMessage: Int
+  /// Payload bits of flags, by message.
+  private let flagMasks: [UInt64]
   private let addressSignals: [Int?]
   static let mostIDs = 1024
 
@@ -58,16 +65,29 @@ struct BusWatch: Sendable {
     let dissection = link?.dissection
     senders = dissection?.messages.map(\.sender) ?? []
     let count = dissection?.messages.count ?? 0
-    var bound = [[QuantityBinding]](repeating: [], count: count)
-    for binding in link?.handshake.bindings ?? [] { bound[Int(binding.message)].append(binding) }
-    self.bound = bound
-    yesOrNo = BusWatch.yesOrNo(link, count)
+    slots = dissection?.plan.slots ?? []
+    signals = dissection?.plan.signals ?? []
+    var byMessage = [[QuantityBinding]](repeating: [], count: count)
+    for binding in link?.handshake.bindings ?? [] { byMessage[Int(binding.message)].append(binding) }
+    (bound, boundRanges) = BusWatch.flat(byMessage)
+    (yesOrNo, yesOrNoRanges) = BusWatch.flat(BusWatch.yesOrNo(link, count))
+    flagMasks = BusWatch.flagMasks(link, count)
     cycleMessage = (link?.handshake.bindings.first { $0.quantity == .packVoltage }).map { Int($0.message) } ?? -1
     addressSignals = BusWatch.addressSignals(link, count)
     if let link, link.handshake.battery != nil || link.handshake.inverter != nil {
       monitor = HandshakeMonitor(link.dissection.plan, link.handshake)
     }
     prepareLimits(book)
+  }
+
+  /// Lists behind one another, and the range of each.
+  private static func flat<Element>(_ lists: [[Element]]) -> ([Element], [Range<Int>]) {
+    var all: [Element] = []
+    let ranges = lists.map { list -> Range<Int> in
+      all += list
+      return all.count - list.count..<all.count
+    }
+    return (all, ranges)
   }
 
   /// Signals that say yes or no to a quantity: what `say` fills them from, read backwards.
@@ -93,6 +113,18 @@ struct BusWatch: Sendable {
       }
     }
     return list
+  }
+
+  private static func flagMasks(_ link: CompiledLink?, _ count: Int) -> [UInt64] {
+    var masks = [UInt64](repeating: 0, count: count)
+    guard let link else { return masks }
+    for (message, layout) in link.dissection.plan.messages.enumerated() {
+      for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
+        guard let flag = link.dissection.signals[signal].flag, flag.severity != .notice else { continue }
+        masks[message] |= link.dissection.plan.signals[signal].storing(-1, in: 0)
+      }
+    }
+    return masks
   }
 
   /// The signal of each request that must be the battery's address.
@@ -149,8 +181,8 @@ struct BusWatch: Sendable {
     let isSame = ids[index].count > 0 && ids[index].head == head
     ids[index].add(record.frame, mark)
     let slotIndex = ids[index].slot
-    guard slotIndex >= 0, let link else { return }
-    let slot = link.dissection.plan.slots[slotIndex]
+    guard slotIndex >= 0 else { return }
+    let slot = slots[slotIndex]
     let message = Int(slot.message)
     let isInverter = senders[message] == .inverter
     // Two batteries on one bus have two sets of values: the first is followed.
@@ -199,24 +231,25 @@ struct BusWatch: Sendable {
   private mutating func learn(
     _ frame: borrowing CANFrame, _ message: Int, _ slot: MessageSlot, _ isInverter: Bool, _ mark: IDFacts.Mark
   ) {
-    guard let link else { return }
-    let plan = link.dissection.plan
-    for binding in bound[message] {
-      let signal = plan.signals[Int(binding.signal)]
+    for index in boundRanges[message] {
+      let binding = bound[index]
+      let signal = signals[Int(binding.signal)]
       guard Int(signal.bytesNeeded) <= frame.payloadLength, signal.byteOffset == 0 else { continue }
       // Beyond any battery, and safe to reckon with.
       let value = max(-1_000_000_000_000, min(1_000_000_000_000, signal.thousandths(frame.head, scale: binding.scale)))
       values.set(binding.quantity, binding.isMagnitude ? abs(value) : value, mark)
     }
-    for (signal, wanted, quantity) in yesOrNo[message] {
-      let raw = plan.signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
+    for index in yesOrNoRanges[message] {
+      let (signal, wanted, quantity) = yesOrNo[index]
+      let raw = signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
       values.set(quantity, wanted.map { $0 == raw } ?? (raw != 0))
     }
     if !isInverter { noteFlags(frame, message, mark) }
   }
 
   private mutating func noteFlags(_ frame: borrowing CANFrame, _ message: Int, _ mark: IDFacts.Mark) {
-    guard let link else { return }
+    // Most frames carry no flag that is set: one mask tells.
+    guard frame.head & flagMasks[message] != 0, let link else { return }
     let layout = link.dissection.plan.messages[message]
     for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
       guard let flag = link.dissection.signals[signal].flag, flag.severity != .notice else { continue }
@@ -237,8 +270,7 @@ struct BusWatch: Sendable {
   }
 
   private mutating func asked(_ frame: borrowing CANFrame, _ signal: Int, _ mark: IDFacts.Mark) {
-    guard let link else { return }
-    let raw = link.dissection.plan.signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
+    let raw = signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
     guard (0..<16).contains(raw) else { return }
     if firstAsked.record == 0 { firstAsked = mark }
     askedAddresses[Int(raw)] &+= 1

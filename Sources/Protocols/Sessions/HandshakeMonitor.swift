@@ -64,8 +64,10 @@ public struct HandshakeMonitor: Sendable {
     public var mark: Mark
   }
 
-  private let plan: ProtocolPlan
-  private let handshake: HandshakePlan
+  private let signals: [SignalPlan]
+  /// The roles themselves: a local copy of one would count references of nine arrays for every frame.
+  private let battery: RolePlan
+  private let inverter: RolePlan
   /// By index of the battery's answers.
   public private(set) var tallies: [AnswerTally]
   /// States that were entered, oldest first; at most `mostChanges`.
@@ -95,6 +97,16 @@ public struct HandshakeMonitor: Sendable {
   private var now: Int64 = .min
   private var nextDeadline: Int64 = .min
   private var values = QuantityValues()
+  private var hasBattery = false
+  private var openCount = 0
+  /// What each message may cause, so that most frames cost a load and a test.
+  private var roleOfMessage: [MessageRole]
+  private struct MessageRole: OptionSet, Sendable {
+    var rawValue: UInt8
+    static let request = MessageRole(rawValue: 1)
+    static let answer = MessageRole(rawValue: 2)
+    static let trigger = MessageRole(rawValue: 4)
+  }
   /// Which battery is meant by `address` in a condition: any.
   public var address: UInt8?
   /// How many changes are kept.
@@ -102,28 +114,53 @@ public struct HandshakeMonitor: Sendable {
 
   /// A watcher that has seen nothing.
   public init(_ plan: ProtocolPlan, _ handshake: HandshakePlan) {
-    self.plan = plan
-    self.handshake = handshake
+    signals = plan.signals
+    battery = handshake.battery ?? RolePlan()
+    inverter = handshake.inverter ?? RolePlan()
     tallies = [AnswerTally](repeating: AnswerTally(), count: handshake.battery?.answers.count ?? 0)
     open = [Open](repeating: Open(), count: handshake.battery?.answers.count ?? 0)
     lastHeard = [Int64](repeating: .min, count: plan.messages.count)
+    roleOfMessage = [MessageRole](repeating: [], count: plan.messages.count)
+    for answer in handshake.battery?.answers ?? [] {
+      roleOfMessage[Int(answer.request)].insert(.request)
+      for emission in handshake.battery?.emissions[answer.emissions] ?? [] { roleOfMessage[Int(emission.message)].insert(.answer) }
+    }
+    for role in [handshake.battery, handshake.inverter] {
+      guard let role else { continue }
+      for transition in role.transitions {
+        if case .heard(let messages, _) = transition.trigger {
+          for message in role.messages[messages] { roleOfMessage[Int(message)].insert(.trigger) }
+        }
+      }
+    }
   }
 
   /// Where the battery's side stands.
-  public var batteryPhase: LinkPhase { handshake.battery?.states[batteryState].phase ?? .waiting }
+  public var batteryPhase: LinkPhase { battery.states.isEmpty ? .waiting : battery.states[batteryState].phase }
   /// Where the inverter's side stands.
-  public var inverterPhase: LinkPhase { handshake.inverter?.states[inverterState].phase ?? .waiting }
+  public var inverterPhase: LinkPhase { inverter.states.isEmpty ? .waiting : inverter.states[inverterState].phase }
 
   /// Takes a data frame of a known message.
   /// - Parameters:
   ///   - slot: the frame's slot in the plan.
   ///   - isFromInverter: which side's message it is.
   public mutating func take(_ frame: borrowing CANFrame, slot: MessageSlot, isFromInverter: Bool, mark: Mark) {
-    advance(mark)
-    let message = slot.message
-    lastHeard[Int(message)] = mark.time_us
-    if isFromInverter { ask(frame, message, mark) } else { hear(message, mark) }
-    follow(frame.head, Int(frame.length), message, isFromInverter, mark)
+    if mark.time_us >= nextDeadline || now == .min { advance(mark) } else { now = max(now, mark.time_us) }
+    let message = Int(slot.message)
+    lastHeard[message] = mark.time_us
+    // What a battery measures is not on the bus: that it speaks says that it is alive.
+    if !isFromInverter, !hasBattery {
+      hasBattery = true
+      values.set(.live, true)
+    }
+    let role = roleOfMessage[message]
+    if role.isEmpty { return }
+    if isFromInverter {
+      if role.contains(.request) { ask(frame, slot.message, mark) }
+    } else if role.contains(.answer), openCount > 0 {
+      hear(slot.message, mark)
+    }
+    if role.contains(.trigger) { follow(frame.head, slot.message, isFromInverter, mark) }
   }
 
   /// Lets time pass: questions that were given up, states that end by silence.
@@ -132,12 +169,12 @@ public struct HandshakeMonitor: Sendable {
       now = mark.time_us
       begin(mark)
     }
-    guard mark.time_us > now else { return }
+    guard mark.time_us >= now else { return }
     now = mark.time_us
     guard now >= nextDeadline else { return }
     nextDeadline = now &+ 50_000
     for index in open.indices where open[index].isOpen {
-      if let battery = handshake.battery, now &- open[index].asked.time_us > battery.answers[index].within_us { conclude(index) }
+      if now &- open[index].asked.time_us > battery.answers[index].within_us { conclude(index) }
     }
     step(.battery, mark)
     step(.inverter, mark)
@@ -151,6 +188,7 @@ public struct HandshakeMonitor: Sendable {
         conclude(index)
       } else {
         open[index].isOpen = false
+        openCount -= 1
         tallies[index].asked &-= 1
       }
     }
@@ -161,18 +199,17 @@ public struct HandshakeMonitor: Sendable {
   // MARK: Questions and answers
 
   private mutating func ask(_ frame: borrowing CANFrame, _ message: Int32, _ mark: Mark) {
-    guard let battery = handshake.battery else { return }
     for index in battery.answers.indices where battery.answers[index].request == message {
       guard holds(battery.answers[index].conditions, frame.head, battery.conditions) else { continue }
       if open[index].isOpen { conclude(index) }
       if tallies[index].firstAsked == nil { tallies[index].firstAsked = mark }
       tallies[index].asked &+= 1
+      openCount += 1
       open[index] = Open(isOpen: true, asked: mark, request: frame.head, seen: 0, last_us: mark.time_us)
     }
   }
 
   private mutating func hear(_ message: Int32, _ mark: Mark) {
-    guard let battery = handshake.battery else { return }
     for index in open.indices where open[index].isOpen {
       let emissions = battery.answers[index].emissions
       var isKnown = false
@@ -191,20 +228,21 @@ public struct HandshakeMonitor: Sendable {
     }
   }
 
-  private func all(_ index: Int) -> Int { min(32, handshake.battery?.answers[index].emissions.count ?? 0) }
+  private func all(_ index: Int) -> Int { min(32, battery.answers[index].emissions.count) }
 
   /// What an answer must have, as bits.
   private func required(_ index: Int) -> UInt32 {
-    guard let answer = handshake.battery?.answers[index] else { return 0 }
+    let answer = battery.answers[index]
     let count = max(0, all(index) - answer.optionalCount)
     return count >= 32 ? .max : (1 << UInt32(count)) - 1
   }
 
   private mutating func conclude(_ index: Int) {
-    guard let answer = handshake.battery?.answers[index] else { return }
+    let answer = battery.answers[index]
     let seen = open[index].seen
     let mark = open[index].asked
     open[index].isOpen = false
+    openCount -= 1
     guard seen != 0 else {
       tallies[index].unanswered &+= 1
       tallies[index].unansweredInRow &+= 1
@@ -237,9 +275,9 @@ public struct HandshakeMonitor: Sendable {
       repeat {
         let condition = conditions[index]
         if condition.isAddress {
-          let value = plan.signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
+          let value = signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
           isMet = isMet || address == nil || Int64(address ?? 0) == value
-        } else if plan.signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped) == condition.raw {
+        } else if signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped) == condition.raw {
           isMet = true
         }
         index += 1
@@ -256,14 +294,12 @@ public struct HandshakeMonitor: Sendable {
     inverterBegan = mark.time_us
   }
 
-  private mutating func follow(_ head: UInt64, _ length: Int, _ message: Int32, _ isFromInverter: Bool, _ mark: Mark) {
-    // What a battery measures is not on the bus: that it speaks says that it is alive.
-    if !isFromInverter, !values.isTrue(.live) { values.set(.live, true) }
+  private mutating func follow(_ head: UInt64, _ message: Int32, _ isFromInverter: Bool, _ mark: Mark) {
     for side in [Session.Side.battery, .inverter] {
       // Each side hears the other.
-      guard (side == .battery) == isFromInverter, let role = side == .battery ? handshake.battery : handshake.inverter else {
-        continue
-      }
+      guard (side == .battery) == isFromInverter else { continue }
+      let role = side == .battery ? battery : inverter
+      guard !role.states.isEmpty else { continue }
       let state = side == .battery ? batteryState : inverterState
       for index in role.states[state].transitions {
         guard case .heard(let messages, let conditions) = role.transitions[index].trigger else { continue }
@@ -273,15 +309,14 @@ public struct HandshakeMonitor: Sendable {
         }
       }
     }
-    step(.battery, mark)
-    step(.inverter, mark)
   }
 
   /// What the battery's own side knows, as far as its frames show it: live, ready and the like.
   public mutating func know(_ quantity: Quantity, _ isTrue: Bool) { values.set(quantity, isTrue) }
 
   private mutating func step(_ side: Session.Side, _ mark: Mark) {
-    guard let role = side == .battery ? handshake.battery : handshake.inverter else { return }
+    let role = side == .battery ? battery : inverter
+    guard !role.states.isEmpty else { return }
     let state = side == .battery ? batteryState : inverterState
     let began = side == .battery ? batteryBegan : inverterBegan
     for index in role.states[state].transitions {
@@ -305,7 +340,8 @@ public struct HandshakeMonitor: Sendable {
   }
 
   private mutating func enter(_ side: Session.Side, _ target: Int, _ mark: Mark) {
-    guard let role = side == .battery ? handshake.battery : handshake.inverter else { return }
+    let role = side == .battery ? battery : inverter
+    guard !role.states.isEmpty else { return }
     account(side)
     if side == .battery {
       guard batteryState != target else { return }

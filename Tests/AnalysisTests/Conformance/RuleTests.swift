@@ -61,8 +61,10 @@ struct Talk {
       return values
     }
   ) {
-    let definition = Shipped.library.definitions.first { $0.sidecar.variants.contains { $0.name == variant } }!
-    var world = LinkWorld(definition.link(variant: variant), faults: faults, seed: 3)!
+    let definition = Shipped.library.definitions.first { $0.sidecar.variants.contains { $0.name == variant } }
+    guard let link = definition?.link(variant: variant), var world = LinkWorld(link, faults: faults, seed: 3) else {
+      preconditionFailure("no variant \(variant)")
+    }
     records = []
     for step in 1...Int(seconds * 10) {
       let time = Double(step) / 10
