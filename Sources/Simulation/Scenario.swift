@@ -30,6 +30,10 @@ public struct Scenario: Sendable {
   public var supply = 12.0
   /// What goes wrong.
   public var faults: [Fault] = []
+  /// The inverter's protocol and variant, where it is on a bus and hears what the controller allows; `nil` = it knows by itself.
+  public var link: (protocolName: String, variant: String?)?
+  /// What goes wrong on that bus.
+  public var linkFaults: [LinkFault] = []
   /// What has to come out.
   public var expectations: [Expectation] = []
 

@@ -42,6 +42,7 @@ public enum ScenarioFile {
           case "scans": scenario.isFrameLevel = false
           default: problems.append(value.problem(.value, "chain: found \(value.found), expected scans, frames"))
           }
+        case "link": link(value)
         case "load-period": scenario.load.period = number(value, key)
         case "faults": for fault in value.items(key, &problems) { self.fault(fault) }
         case "expect": for expectation in value.items(key, &problems) { expect(expectation) }
@@ -52,6 +53,46 @@ public enum ScenarioFile {
       scenario.pack.modules = ChainNumber.allCases.flatMap { chain in
         [Int](repeating: scenario.configuration.cellsPerModule(chain), count: installed[chain.index])
       }
+    }
+
+    /// `{ protocol: deye-hv, variant: deye-hv, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`
+    private mutating func link(_ node: YAMLNode) {
+      var name = ""
+      var variant: String?
+      for (key, value) in node.pairs("link", &problems) {
+        switch key {
+        case "protocol": name = value.text(key, &problems)
+        case "variant": variant = value.text(key, &problems)
+        case "faults": for fault in value.items(key, &problems) { linkFault(fault) }
+        default: unknown(value, key)
+        }
+      }
+      if name.isEmpty { problems.append(node.problem(.missing, "link: expected protocol")) }
+      scenario.link = (name, variant)
+    }
+
+    private mutating func linkFault(_ node: YAMLNode) {
+      var fault: LinkFault?
+      var (at, until, amount): (Double, Double?, Double?) = (0, nil, nil)
+      for (key, value) in node.pairs("link fault", &problems) {
+        switch key {
+        case "fault":
+          let word = value.text(key, &problems)
+          fault = LinkFault.Kind(rawValue: word).map { LinkFault($0) }
+          if fault == nil {
+            let words = LinkFault.Kind.allCases.map(\.rawValue)
+            problems.append(
+              value.problem(
+                .value, "fault: found \(value.found), expected \(words.joined(separator: ", "))" + NearestName.hint(word, in: words)
+              ))
+          }
+        case "at": at = number(value, key) ?? 0
+        case "until": until = number(value, key)
+        case "amount": amount = number(value, key)
+        default: unknown(value, key)
+        }
+      }
+      if let fault { scenario.linkFaults.append(LinkFault(fault.kind, at: at, until: until, amount: amount)) }
     }
 
     private mutating func unknown(_ node: YAMLNode, _ key: String) {

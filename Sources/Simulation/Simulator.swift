@@ -1,4 +1,6 @@
+public import Bus
 public import Controller
+public import Formats
 import Protocols
 private import Glibc
 
@@ -29,6 +31,9 @@ public struct Simulator: Sendable {
 
   /// The chains frame by frame, where the scenario wants that.
   public var links: [ChainLink] = []
+
+  /// The bus to the inverter, where the scenario has one.
+  public private(set) var bus: LinkWorld?
 
   private var random: SplitMix64
   private var clock_ns: Int64
@@ -74,6 +79,16 @@ public struct Simulator: Sendable {
     return Int16(max(-2731, min(32_767, ((kelvin - 273.15) * 10).rounded())))
   }
 
+  /// Puts the controller and an inverter on one bus.
+  /// - Returns: whether both sides can be played in this protocol.
+  public mutating func connect(_ link: CompiledLink, other: CompiledLink? = nil) -> Bool {
+    bus = LinkWorld(link, faults: scenario.linkFaults, other: other, seed: scenario.seed)
+    return bus != nil
+  }
+
+  /// What passed on the bus since the last call.
+  public mutating func takeFrames() -> [CANRecord] { bus?.takeRecords() ?? [] }
+
   /// The time passed to the engine, ns.
   public var time_ns: Int64 { clock_ns }
 
@@ -108,6 +123,8 @@ public struct Simulator: Sendable {
     }
     // Two minutes after the last fault: its traces are gone by then.
     if isActive.contains(true) || isWrongBattery { soundAt = now + 120 }
+    let theirs = inverterValues
+    bus?.run(until: Int64(now * 1e6), battery: QuantityValues(engine), inverter: theirs)
     auditor.isSound = now >= soundAt
     auditor.check(engine, readings, now: now, seconds: length)
     return length
@@ -128,7 +145,7 @@ public struct Simulator: Sendable {
     let outputs = engine.outputs
     let input = scenario.pinned?.input ?? pack.total
     pdu.step(outputs.contactors, input: input, now: now, seconds: seconds)
-    let wanted = scenario.load.current(at: now)
+    let wanted = heard(scenario.load.current(at: now))
     current = 0
     if pdu.isConnected {
       let allowed = min(Double(outputs.chargeLimit_mA) / 1000, max(-Double(outputs.dischargeLimit_mA) / 1000, wanted))
@@ -140,6 +157,27 @@ public struct Simulator: Sendable {
     if scenario.pinned == nil {
       pack.step(current: current, seconds: seconds, balancing: balancingMasks())
     }
+  }
+
+  /// An inverter on a bus takes what it has heard is allowed, and nothing while it is not online.
+  private func heard(_ wanted: Double) -> Double {
+    guard let bus else { return wanted }
+    if scenario.linkFaults.contains(where: { $0.kind == .ignoresLimits && $0.acts(at: now) }) { return wanted }
+    guard bus.inverter.phase == .online else { return 0 }
+    let charge = Double(bus.inverter.heard[.chargeCurrentLimit] ?? 0) / 1000
+    let discharge = Double(bus.inverter.heard[.dischargeCurrentLimit] ?? 0) / 1000
+    return max(-discharge, min(charge, wanted))
+  }
+
+  /// What the inverter measures at its terminals.
+  private var inverterValues: QuantityValues {
+    var values = QuantityValues()
+    values[.inverterVoltage] = Int64(pdu.output * 1000)
+    values[.inverterCurrent] = Int64(-current * 1000)
+    values[.inverterTemperature] = 35_000
+    values[.soc] = Int64(engine.values.stateOfCharge) * 10
+    values[.inverterTime] = clock_ns / 1_000_000_000 * 1000
+    return values
   }
 
   /// The engine's masks in the pack's order of modules.

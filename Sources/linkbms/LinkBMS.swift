@@ -27,7 +27,8 @@ enum CommandRegistry {
   static var tools: [any ParsableCommand.Type] {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
-      ChainCommand.self, DiagnoseCommand.self, SimulateCommand.self, ReplayCommand.self, FaultMatrixCommand.self,
+      ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self,
+      FaultMatrixCommand.self,
       ConfigCommand.self, VersionCommand.self,
     ]
   }

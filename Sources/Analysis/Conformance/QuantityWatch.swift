@@ -89,8 +89,7 @@ struct QuantityWatch: Sendable {
   private(set) var socStep: (from: Int64, to: Int64) = (0, 0)
   private(set) var pinned = Lasting()
   private var lastSoc: (value: Int64, time: Int64)?
-  private var tuple: (v: Int64, i: Int64, s: Int64) = (.min, .min, .min)
-  private var tupleTime: Int64 = 0
+  private var tuple: (v: Int64, i: Int64, s: Int64, high: Int64, low: Int64) = (.min, .min, .min, .min, .min)
   private(set) var fellAway: UInt64 = 0
   private(set) var firstFall = IDFacts.Mark()
   private var wasUp: Int64?
@@ -247,10 +246,11 @@ struct QuantityWatch: Sendable {
 
   private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark) {
     guard let voltage, let current else { return }
-    let next = (v: voltage, i: current, s: now[.soc] ?? 0)
-    stale.observe(
-      next.v == tuple.v && next.i == tuple.i && next.s == tuple.s && Double(abs(current)) > limits.staleAmperes * 1000, mark,
-      value: voltage)
+    // Where cells are sent they have to stand still as well: in calm weather the pack's own voltage may.
+    let next = (
+      v: voltage, i: current, s: now[.soc] ?? 0, high: now[.cellVoltageMax] ?? 0, low: now[.cellVoltageMin] ?? 0
+    )
+    stale.observe(next == tuple && Double(abs(current)) > limits.staleAmperes * 1000, mark, value: voltage)
     tuple = next
   }
 

@@ -15,6 +15,8 @@ public struct Handshake: Sendable {
   public struct Role: Sendable {
     /// What signals are filled with, in order; later entries win.
     public var say: [(signal: String, source: Say)] = []
+    /// A quantity without which nothing is said.
+    public var needs: String?
     /// Fixed payload bytes, by message.
     public var bytes: [String: [UInt8]] = [:]
     /// What is sent when asked.
@@ -148,6 +150,7 @@ public struct Handshake: Sendable {
       role = base
       return
     }
+    own.needs = own.needs ?? base.needs
     own.say = base.say + own.say
     own.bytes.merge(base.bytes) { mine, _ in mine }
     if own.answers.isEmpty { own.answers = base.answers }

@@ -73,6 +73,7 @@ public struct HandshakeCompiler {
 
   private mutating func role(_ source: Handshake.Role, say more: [(signal: String, source: Handshake.Say)]) -> RolePlan {
     var role = RolePlan()
+    role.needs = source.needs.flatMap { Quantity(name: $0) }
     let say = source.say + more
     for (signal, _) in say where places(of: signal).isEmpty && !isOmitted(signal) {
       complain("say: no message has a signal \(signal)", line: source.line)

@@ -32,11 +32,14 @@ struct HandshakeReader {
     for (key, value) in node.pairs("handshake.\(side)", &problems) {
       switch key {
       case "say": role.say = say(value)
+      case "needs":
+        role.needs = value.text(key, &problems)
+        checkQuantity(role.needs ?? "", value)
       case "bytes":
         for (message, bytes) in value.pairs(key, &problems) { role.bytes[message] = hex(bytes, message) }
       case "answers": for item in value.items(key, &problems) { role.answers.append(answer(item)) }
       case "states": for (name, state) in value.pairs(key, &problems) { role.states.append(self.state(name, state)) }
-      default: unknown(key, value, ["say", "bytes", "answers", "states"])
+      default: unknown(key, value, ["say", "needs", "bytes", "answers", "states"])
       }
     }
     return role

@@ -72,6 +72,8 @@ public struct RolePlan: Sendable {
   public var copies: [CopyPlan] = []
   /// Messages that transitions refer to.
   public var messages: [Int32] = []
+  /// Nothing is said, asked or unasked, unless this is true; `nil` = always.
+  public var needs: Quantity?
   /// What a frame must hold to count.
   public var conditions: [ConditionPlan] = []
 

@@ -44,6 +44,8 @@ public struct Session: Sendable {
   private var lastSent: [UInt64]
   private var lastSentAt: [Int64]
   private var counter: UInt64 = 0
+  /// Whether what the role needs was true when it was last asked.
+  private var maySpeak = false
   private var hasStarted = false
   /// Messages of the slots' first use, for sending.
   private let slotOfMessage: [Int32]
@@ -142,6 +144,7 @@ public struct Session: Sendable {
   }
 
   private mutating func answer(_ index: Int, _ frame: CANFrame, _ now_us: Int64) {
+    guard maySpeak || role.needs == nil else { return }
     let plan = role.answers[index]
     // The same question again while its answer goes out: one answer will do (pylontech-hv.md §6.2).
     for pending in queue where Int(pending.answer) == index && pending.request == frame.head { return }
@@ -183,6 +186,7 @@ public struct Session: Sendable {
   /// What to do at this time, with what our own side knows.
   public mutating func next(now_us: Int64, values: QuantityValues) -> Action {
     start(now_us)
+    maySpeak = role.needs.map { values.isTrue($0) } ?? true
     var guardian = 0
     while guardian < 8, let target = dueTransition(now_us, values) {
       enter(target, now_us)
@@ -237,6 +241,11 @@ public struct Session: Sendable {
   /// Queues a burst that is due, and frames whose content has changed.
   private mutating func schedule(_ index: Int, _ now_us: Int64, _ values: QuantityValues) {
     let send = role.sends[index]
+    guard maySpeak else {
+      // Looked at again soon: the first burst goes out when there is something to say.
+      if now_us >= nextDue[index] { nextDue[index] = now_us + 50_000 }
+      return
+    }
     if now_us >= nextDue[index] {
       var due = nextDue[index]
       // A burst that is late does not make the next one early, and none is sent twice to catch up.

@@ -78,6 +78,7 @@ struct SimulateCommand: ToolCommand {
       throw WorldError(message: "\(path): \(problems.count) problem\(problems.count == 1 ? "" : "s"), expected a scenario")
     }
     var simulator = Simulator(scenario)
+    try connect(&simulator, path, in: &world)
     var judge = ScenarioJudge(scenario)
     if record != nil { for index in simulator.links.indices { simulator.links[index].isKept = true } }
     var recorder = try record.map { path throws(WorldError) in try Recorder(path, simulator) }
@@ -117,6 +118,21 @@ struct SimulateCommand: ToolCommand {
       for line in page.lines(simulator.engine, simulator.readings) { try world.print(line) }
     }
     return try verdict(path, scenario, simulator, judge, in: &world)
+  }
+
+  /// Puts controller and inverter on one bus where the scenario wants that.
+  private func connect(_ simulator: inout Simulator, _ path: String, in world: inout some World) throws {
+    guard let wanted = simulator.scenario.link else { return }
+    var options = DefinitionOptions()
+    options.dissectors = nil
+    let library = try world.library(options)
+    let definition = try TableChooser.definition(wanted.protocolName, library)
+    let variant = try TableChooser.variant(wanted.variant, of: definition)
+    let other = library.definition(definition.protocolName == "sofar" ? "goodwe" : "sofar")?.link()
+    guard simulator.connect(definition.link(variant: variant?.name), other: other) else {
+      throw WorldError(
+        message: "\(path): link: \(wanted.protocolName) has no handshake for both sides: expected one that both can be played in")
+    }
   }
 
   /// Draws the page where it stood before.
@@ -208,6 +224,7 @@ private struct Recorder {
   private var lines = CandumpWriter()
   private var starts = 0
   private var said: PDULine?
+  private static let buses = ["pdu", "chain1", "chain2", "can0"]
 
   init(_ path: String, _ simulator: Simulator) throws(WorldError) {
     self.path = path
@@ -217,11 +234,11 @@ private struct Recorder {
     } catch { throw WorldError(error, writing: path) }
     var buffer = ByteBuffer()
     writer.begin(into: &buffer)
-    for (index, name) in ["pdu", "chain1", "chain2"].enumerated() {
+    for (index, name) in Recorder.buses.enumerated() {
       writer.addBus(BusID(UInt16(index)), named: name, into: &buffer)
     }
     try put(&buffer)
-    for (index, name) in ["pdu", "chain1", "chain2"].enumerated() {
+    for (index, name) in Recorder.buses.enumerated() {
       lines.addBus(BusID(UInt16(index)), named: name, into: &buffer)
     }
     buffer.removeAll()
@@ -239,6 +256,7 @@ private struct Recorder {
   mutating func write(_ simulator: inout Simulator, _ events: [String]) throws(WorldError) {
     let time = simulator.time_ns
     try writeChains(&simulator)
+    try writeFrames(&simulator)
     if simulator.starts != starts { try start(simulator, at: time) }
     for chain in ChainNumber.allCases where simulator.readings.arrived.contains(.scan(chain)) {
       try record(.scan(.init(chain, simulator.readings, simulator.scenario.configuration)), time)
@@ -284,6 +302,20 @@ private struct Recorder {
 
   private func write(log text: String) throws(WorldError) {
     do throws(OutputError) { try log.write(text) } catch { throw WorldError(error, writing: path + ".log") }
+  }
+
+  /// The frames between controller and inverter.
+  private mutating func writeFrames(_ simulator: inout Simulator) throws(WorldError) {
+    for frame in simulator.takeFrames() {
+      var record = frame
+      record.bus = BusID(3)
+      var buffer = ByteBuffer()
+      writer.write(record, into: &buffer)
+      try put(&buffer)
+      buffer.removeAll()
+      lines.write(record, into: &buffer)
+      try write(log: buffer.withBytes { String(decoding: $0, as: UTF8.self) })
+    }
   }
 
   /// The frames that passed on the chains, where they run frame by frame.

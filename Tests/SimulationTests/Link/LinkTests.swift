@@ -134,6 +134,10 @@ enum Shipped {
     let link = Shipped.links.first { $0.name == "pylon-std" }!.link
     var session = link.session(.battery)!
     func poll(_ kind: UInt64) -> CANFrame { CANFrame(id: .extended(0x4200), length: 8, head: kind) }
+    // Nothing is answered before anything is measured.
+    session.receive(poll(0), now_us: 900_000)
+    if case .send(let frame) = session.next(now_us: 950_000, values: QuantityValues()) { Issue.record("said \(Self.hex(frame))") }
+    _ = session.next(now_us: 960_000, values: Self.page)
     session.receive(poll(2), now_us: 1_000_000)
     session.receive(poll(0), now_us: 1_000_100)
     session.receive(poll(0), now_us: 1_000_200)
@@ -166,6 +170,7 @@ enum Shipped {
     let link = Shipped.links.first { $0.name == "pylon-std" }!.link
     var session = link.session(.battery)!
     var phases: [LinkPhase] = []
+    _ = session.next(now_us: 0, values: Self.page)
     for second in 0..<100 {
       if second < 5 || second > 90 {
         session.receive(CANFrame(id: .extended(0x4200), length: 8, head: 0), now_us: Int64(second) * 1_000_000)

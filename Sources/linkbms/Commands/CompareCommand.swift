@@ -1,0 +1,117 @@
+import Analysis
+import ArgumentParser
+import Bus
+import Formats
+
+/// `compare`: a capture beside a known-good one.
+struct CompareCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Hold a capture against a known-good one: order, periods, content, and where the two first part.",
+    discussion: HelpText.discussion(
+      "Bus by bus: IDs that are missing or more, messages that come at another pace or with another length, fields that never move and "
+        + "differ, and the first step at which the conversations part. Values that move are not compared. Exit status: 0 alike; 1 "
+        + "differences; 2 could not read a file.",
+      examples: [
+        ("linkbms compare good.log bad.log", "the known-good one first"),
+        ("linkbms compare --tolerance 0.2 good.log bad.log", "periods within 20 %"),
+      ]))
+
+  @Argument(help: ArgumentHelp("The known-good capture.", valueName: "reference"), completion: .file())
+  var reference: String
+  @Argument(help: ArgumentHelp("The capture in doubt.", valueName: "file"), completion: .file())
+  var file: String
+  @Option(help: ArgumentHelp("How far periods may be apart, as a fraction.", valueName: "fraction"))
+  var tolerance = 0.5
+  @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
+  var format: OutputFormat?
+  @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
+  var dissectors: String?
+
+  func validate() throws {
+    guard format != .csv else { throw ValidationError("--format csv: differences are no table; use text or json") }
+    guard tolerance > 0, tolerance < 100 else {
+      throw ValidationError("--tolerance: found \(tolerance), expected a fraction above 0")
+    }
+    guard reference != "-" || file != "-" else { throw ValidationError("standard input can be read once only") }
+  }
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    var options = DefinitionOptions()
+    options.dissectors = dissectors
+    let library = try world.library(options)
+    let mine = try profiles(reference, library, in: &world)
+    let theirs = try profiles(file, library, in: &world)
+    guard !mine.isEmpty, !theirs.isEmpty else {
+      throw WorldError(message: "\(mine.isEmpty ? reference : file): found no CAN frame")
+    }
+    var status = ExitStatus.done
+    for (index, other) in theirs.enumerated() {
+      // The bus of the same name, or the one that speaks the same, or the same place.
+      let partner =
+        mine.first { $0.identification.bus == other.identification.bus }
+        ?? mine.first { $0.identification.protocolName == other.identification.protocolName } ?? mine[min(index, mine.count - 1)]
+      let comparison = TraceComparison(partner, other, tolerance: tolerance)
+      if !comparison.differences.isEmpty { status = .findings }
+      try show(comparison, partner, other, in: &world)
+    }
+    return status
+  }
+
+  private func profiles(_ path: String, _ library: DefinitionLibrary, in world: inout some World) throws -> [TraceProfile] {
+    var capture = try CaptureInput(path: path, format: nil)
+    var census = TrafficCensus()
+    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
+    let verdicts = ProtocolIdentifier(library).identify(census)
+    var sink = ProfileSink(profiles: verdicts.map { TraceProfile(library, $0) })
+    var progress = Progress(of: capture.name, world.terminal)
+    while try capture.readWindow(into: &sink) {
+      if world.isInterrupted { break }
+      world.show(&progress, capture.progress)
+    }
+    world.end(&progress)
+    return sink.profiles.filter { !$0.voices.isEmpty }
+  }
+
+  private func show(_ comparison: TraceComparison, _ mine: TraceProfile, _ other: TraceProfile, in world: inout some World) throws {
+    if (format ?? world.defaultFormat) == .json {
+      let list = comparison.differences.map {
+        "{\"kind\":\"\($0.kind.rawValue)\",\"id\":\(JSONText.quotedOrNull($0.id)),\"text\":\(JSONText.quoted($0.text))}"
+      }
+      let parting = comparison.parting.map {
+        "{\"seconds\":\(ValueText.decimal(Int64($0.seconds * 1000), decimals: 3)),\"steps\":\($0.steps),\"reference_record\":\($0.reference),\"record\":\($0.other)}"
+      }
+      return try world.print(
+        "{\"bus\":\(JSONText.quoted(other.identification.bus)),\"reference\":\(JSONText.quoted(reference)),\"file\":\(JSONText.quoted(file))"
+          + ",\"steps\":\(comparison.stepCount),\"parting\":\(parting ?? "null"),\"differences\":[\(list.joined(separator: ","))]}")
+    }
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    let bus = style.strong(other.identification.bus)
+    guard !comparison.differences.isEmpty else { return try world.print("\(bus): alike (\(comparison.stepCount) steps)") }
+    let count = comparison.differences.count
+    let headline =
+      comparison.differences.first { $0.kind == .order }?.text
+      ?? "the conversation runs alike, with \(count) difference\(count == 1 ? "" : "s")"
+    try world.print("\(bus): \(style.alarming(headline))")
+    for difference in comparison.differences where difference.kind != .order {
+      try world.print(
+        "  \(difference.kind.rawValue)\(String(repeating: " ", count: max(1, 10 - difference.kind.rawValue.count)))\(difference.text)"
+      )
+    }
+  }
+}
+
+/// Hands each record to the profile of its bus.
+private struct ProfileSink: RecordSink {
+  var profiles: [TraceProfile]
+  mutating func busAppeared(_ bus: BusID, named name: String) {
+    for index in profiles.indices { profiles[index].busAppeared(bus, named: name) }
+  }
+  mutating func receive(_ record: borrowing CANRecord) {
+    for index in profiles.indices { profiles[index].receive(record) }
+  }
+  mutating func receive(_ record: SideRecord) {
+    for index in profiles.indices { profiles[index].receive(record) }
+  }
+  mutating func report(_ problem: CaptureProblem) {}
+}
