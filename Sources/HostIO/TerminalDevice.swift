@@ -25,6 +25,13 @@ public struct TerminalDevice: Sendable {
     return Int(size.ws_row)
   }
 
+  /// Waits until a line is entered; `false` at the end of the input or on Ctrl-C.
+  public func awaitLine() -> Bool {
+    var byte: UInt8 = 0
+    while read(descriptor, &byte, 1) == 1 { if byte == 0x0A { return true } }
+    return false
+  }
+
   /// Keeps what has been typed when Ctrl-C comes; gives back the settings to restore, `nil` if this is no terminal.
   ///
   /// Without NOFLSH the kernel throws unread input away on Ctrl-C, and one keystroke in five typed right after it is lost.

@@ -2,26 +2,194 @@ import Analysis
 import ArgumentParser
 import Bus
 import Formats
+import HostIO
+import Protocols
 
-/// `replay`: a recording once more, through this build's engine.
+/// `replay`: a recording once more: in its own time, against a simulated partner, or through this build's engine.
 struct ReplayCommand: ToolCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Give a recording's inputs to the controller again and compare what comes out, bit for bit.",
+    abstract: "Play a recording again: in time, against a simulated partner, or through the controller.",
     discussion: HelpText.discussion(
-      "Exit status: 0 every output is as recorded; 1 there are differences, or the file is damaged; 2 could not read it.",
-      examples: [("linkbms replay run.pcapng --through-engine", "was the file or the engine changed?")]))
+      "Without more, the frames come out as candump lines when they are due: pipe them where they are wanted. --as plays one recorded "
+        + "side against the simulated other side, waits for its answers and stops where it says something else than was recorded. "
+        + "--through-engine gives a recording's inputs to the controller and compares what comes out, bit for bit. Nothing is sent on a "
+        + "bus. Exit status: 0 played, or everything as recorded; 1 a difference, or the file is damaged; 2 could not do it.",
+      examples: [
+        ("linkbms replay site.log --speed 10 --skip-gaps 2", "ten times as fast, no silence above 2 s"),
+        ("linkbms replay site.log --set PackVoltage=380 --map-id 4210=4211", "with a value and an ID changed"),
+        ("linkbms replay site.log --as inverter", "the recorded inverter against our battery"),
+        ("linkbms replay run.pcapng --through-engine", "was the file or the engine changed?"),
+      ]))
 
-  @Argument(help: ArgumentHelp("A recording of simulate --record.", valueName: "file"), completion: .file())
+  @Argument(
+    help: ArgumentHelp("A capture; for --through-engine a recording of simulate --record.", valueName: "file"), completion: .file())
   var file: String
   @Flag(help: "Through the controller engine of this build.")
   var throughEngine = false
+  @Option(name: .customLong("as"), help: ArgumentHelp("The recorded side to play: battery or inverter.", valueName: "side"))
+  var side: String?
+  @Option(help: ArgumentHelp("Virtual seconds in a second, or max.", valueName: "n|max"))
+  var speed = "1"
+  @Option(help: ArgumentHelp("Play so many times; 0 = until Ctrl-C.", valueName: "n"))
+  var loop = 1
+  @Option(help: ArgumentHelp("From this second of the capture on.", valueName: "s"))
+  var from: Double?
+  @Option(help: ArgumentHelp("Up to this second.", valueName: "s"))
+  var to: Double?
+  @Option(help: ArgumentHelp("Shorten longer silences to so many seconds.", valueName: "s"))
+  var skipGaps: Double?
+  @Flag(help: "Wait for Enter before each frame.")
+  var step = false
+  @Option(help: ArgumentHelp("Change a signal on the way; repeatable.", valueName: "signal=value"))
+  var set: [String] = []
+  @Option(help: ArgumentHelp("Send an ID as another; repeatable. Hexadecimal.", valueName: "id=id"))
+  var mapId: [String] = []
+  @Option(help: ArgumentHelp("Name a bus otherwise; repeatable.", valueName: "bus=bus"))
+  var mapBus: [String] = []
 
   func validate() throws {
-    guard throughEngine else { throw ValidationError("say where to: --through-engine") }
+    if speed != "max" {
+      guard let factor = Double(speed), factor > 0, factor.isFinite else {
+        throw ValidationError("--speed: found \"\(speed)\", expected a number above 0, or max")
+      }
+    }
+    if let side {
+      guard Side(rawValue: side) != nil else { throw ValidationError("--as: found \"\(side)\", expected battery or inverter") }
+    }
+    guard loop >= 0 else { throw ValidationError("--loop: found \(loop), expected 0 or more") }
+    if let skipGaps {
+      guard skipGaps >= 0, skipGaps < 1e9 else { throw ValidationError("--skip-gaps: found \(skipGaps), expected seconds") }
+    }
+    if throughEngine, side != nil { throw ValidationError("--through-engine and --as: give one of them") }
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if throughEngine { return try runThroughEngine(in: &world) }
+    let capture = try CapturedFrames.read(file, in: &world)
+    if let side = side.flatMap({ Side(rawValue: $0) }) { return try react(capture, as: side, in: &world) }
+    return try play(capture, in: &world)
+  }
+
+  // MARK: In time
+
+  private func play(_ capture: CapturedFrames, in world: inout some World) throws -> ExitStatus {
+    let ids = try pairs(mapId, "--map-id").map { pair throws(WorldError) in (try id(pair.0), try id(pair.1)) }
+    let buses = Dictionary(try pairs(mapBus, "--map-bus"), uniquingKeysWith: { first, _ in first })
+    let changes = try changes(capture)
+    var writer = CandumpWriter()
+    let output = makeOutput()
+    defer { freeOutput(output) }
+    for (index, name) in capture.names.enumerated() {
+      writer.addBus(BusID(UInt16(index)), named: buses[name] ?? name, into: &output.pointee)
+    }
+    let origin = capture.records.first?.record.time.nanoseconds ?? 0
+    var round = 0
+    while loop == 0 || round < loop {
+      round += 1
+      var clock = ReplayClock(speed: speed == "max" ? .infinity : Double(speed) ?? 1, longestGap: skipGaps.map { Int64($0 * 1e9) })
+      let started = monotonicMilliseconds()
+      for (record, _) in capture.records {
+        let seconds = Double(record.time.nanoseconds &- origin) / 1e9
+        if let from, seconds < from { continue }
+        if let to, seconds > to { break }
+        var record = record
+        for (old, new) in ids where record.frame.id == old { record.frame.id = new }
+        for change in changes { change(&record.frame) }
+        let due = clock.due(record.time) / 1_000_000
+        if step {
+          guard TerminalDevice(descriptor: 0).awaitLine() else { return .done }
+        } else {
+          while due > monotonicMilliseconds() - started, !world.isInterrupted {
+            pause(milliseconds: Int32(clamping: min(100, due - (monotonicMilliseconds() - started))))
+          }
+        }
+        if world.isInterrupted { return .done }
+        writer.write(record, into: &output.pointee)
+        try world.drain(output)
+        if speed != "max" { try world.flush() }
+      }
+      if capture.records.isEmpty { break }
+    }
+    return capture.status
+  }
+
+  private func pairs(_ words: [String], _ option: String) throws(WorldError) -> [(String, String)] {
+    var list: [(String, String)] = []
+    for word in words {
+      let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { throw WorldError(message: "\(option): found \"\(word)\", expected OLD=NEW") }
+      list.append((parts[0], parts[1]))
+    }
+    return list
+  }
+
+  /// Three digits are 11 bits, more are 29.
+  private func id(_ text: String) throws(WorldError) -> ArbitrationID {
+    guard let number = UInt32(text, radix: 16), number <= 0x1FFF_FFFF else {
+      throw WorldError(
+        message: "--map-id: found \"\(text)\", expected an ID in hexadecimal, 11-bit with three digits, 29-bit with more")
+    }
+    return text.count <= 3 ? .standard(number) : .extended(number)
+  }
+
+  /// What `--set` does to a frame, under the definitions that the capture speaks.
+  private func changes(_ capture: CapturedFrames) throws(WorldError) -> [(inout CANFrame) -> Void] {
+    var list: [(inout CANFrame) -> Void] = []
+    for (name, text) in try pairs(set, "--set") {
+      guard let value = Double(text) else {
+        throw WorldError(message: "--set: found \"\(text)\", expected a number behind \(name)=")
+      }
+      var isKnown = false
+      var known: [String] = []
+      for link in capture.links {
+        let plan = link.dissection.plan
+        known += link.dissection.signals.map(\.name)
+        for (message, layout) in plan.messages.enumerated() {
+          for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount)
+          where link.dissection.signals[signal].name == name {
+            isKnown = true
+            let (raw, fits) = plan.signals[signal].raw(thousandths: Int64(max(-9e12, min(9e12, value * 1000))), scale: 1000)
+            guard fits else { throw WorldError(message: "--set: \(name) cannot hold \(text)") }
+            let slots = Set(plan.slots.filter { Int($0.message) == message }.map(\.id))
+            let field = plan.signals[signal]
+            list.append { frame in if slots.contains(frame.id) { frame.head = field.storing(raw, in: frame.head) } }
+          }
+        }
+      }
+      guard isKnown else {
+        throw WorldError(
+          message: "--set: found \"\(name)\", expected a signal of the capture's protocol" + NearestName.hint(name, in: known))
+      }
+    }
+    return list
+  }
+
+  // MARK: Against a simulated partner
+
+  private func react(_ capture: CapturedFrames, as side: Side, in world: inout some World) throws -> ExitStatus {
+    guard let link = capture.links.first(where: { $0.handshake.battery != nil && $0.handshake.inverter != nil }) else {
+      throw WorldError(message: "\(file): found no protocol of which both sides are known, expected one with a handshake")
+    }
+    guard let result = ReactiveReplay(link, as: side, records: capture.records).run() else {
+      throw WorldError(message: "\(file): the other side of \(link.definition.protocolName) cannot be played")
+    }
+    let other = side == .battery ? "inverter" : "battery"
+    guard let divergence = result.divergence else {
+      try world.print(
+        "\(file): \(result.played) frames of the \(side.rawValue) played, \(result.turns) turns, the simulated \(other) as recorded"
+      )
+      return capture.status
+    }
+    let at = DiagnosisText.seconds(Int64((result.seconds ?? 0) * 1e9))
+    try world.print(
+      "\(file): \(result.turns) turns as recorded; at \(at)\(result.record.map { ", record \($0)" } ?? ""): \(divergence)")
+    return .findings
+  }
+
+  // MARK: Through the engine
+
+  private func runThroughEngine(in world: inout some World) throws -> ExitStatus {
     var capture = try CaptureInput(path: file, format: nil)
     var replay = EngineReplay()
     while try capture.readWindow(into: &replay) { if world.isInterrupted { break } }
@@ -38,5 +206,48 @@ struct ReplayCommand: ToolCommand {
     try world.print("  time \(start) s")
     for text in first.texts { try world.print("  " + text) }
     return .findings
+  }
+}
+
+/// The CAN frames of a capture in memory, with what its buses speak.
+struct CapturedFrames {
+  var records: [(record: CANRecord, number: UInt64)] = []
+  var names: [String] = []
+  var links: [CompiledLink] = []
+  var status = ExitStatus.done
+
+  static func read(_ path: String, in world: inout some World) throws -> CapturedFrames {
+    var options = DefinitionOptions()
+    options.dissectors = nil
+    let library = try world.library(options)
+    var capture = try CaptureInput(path: path, format: nil)
+    var census = TrafficCensus()
+    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
+    var frames = CapturedFrames()
+    for verdict in ProtocolIdentifier(library).identify(census) {
+      guard let definition = verdict.protocolName.flatMap({ library.definition($0) }) else { continue }
+      frames.links.append(definition.link(variant: verdict.variant, readings: verdict.readings))
+    }
+    var sink = FrameSink()
+    while try capture.readWindow(into: &sink) { if world.isInterrupted { break } }
+    frames.records = sink.records
+    frames.names = sink.names
+    frames.status = world.report(sink.problems, of: capture.name)
+    return frames
+  }
+
+  private struct FrameSink: RecordSink {
+    var records: [(record: CANRecord, number: UInt64)] = []
+    var names: [String] = []
+    var problems = ProblemLog()
+    private var number: UInt64 = 0
+
+    mutating func busAppeared(_ bus: BusID, named name: String) { names.append(name) }
+    mutating func receive(_ record: borrowing CANRecord) {
+      number &+= 1
+      records.append((copy record, number))
+    }
+    mutating func receive(_ record: SideRecord) { number &+= 1 }
+    mutating func report(_ problem: CaptureProblem) { problems.note(problem) }
   }
 }
