@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CReadline", "CSignals"], swiftSettings: strict),
+    .target(name: "HostIO", dependencies: ["Bus", "CReadline", "CSignals", "CZip"], swiftSettings: strict),
     .executableTarget(
       name: "linkbms",
       dependencies: [
@@ -50,6 +50,7 @@ let package = Package(
 
     // C libraries: a header and the thinnest shim each.
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
+    .target(name: "CZip", linkerSettings: [.linkedLibrary("zip")]),
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
     .target(name: "CSignals"),
 

@@ -43,6 +43,11 @@ struct DiagnoseCommand: ToolCommand {
     help: ArgumentHelp("Write the capture with the findings as packet comments to FILE (pcapng).", valueName: "file"),
     completion: .file(extensions: ["pcapng"]))
   var annotate: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write verdict, findings, page and the capture around the findings to FILE (zip), serial numbers masked.", valueName: "file"),
+    completion: .file(extensions: ["zip"]))
+  var bundle: String?
   @Option(help: ArgumentHelp("Read the capture as this format instead of recognising it.", valueName: "format"))
   var from: CaptureFormat?
   @Option(help: ArgumentHelp("Read definitions and rules from this folder instead of the built-in ones.", valueName: "folder"))
@@ -64,8 +69,8 @@ struct DiagnoseCommand: ToolCommand {
     let site = try siteFacts(library, book)
     if let explain, explain.lowercased() != "all", files.isEmpty { return try printRule(explain, book, in: &world) }
     let names = try world.captures(files)
-    if names.count > 1, report != nil || annotate != nil {
-      throw WorldError(message: "--report, --annotate: need exactly one FILE")
+    if names.count > 1, report != nil || annotate != nil || bundle != nil {
+      throw WorldError(message: "--report, --annotate, --bundle: need exactly one FILE")
     }
     var status = ExitStatus.done
     for file in names { status = max(status, try diagnose(file, library, book, site, isOneOfMany: names.count > 1, in: &world)) }
@@ -101,7 +106,8 @@ struct DiagnoseCommand: ToolCommand {
     var census = TrafficCensus()
     try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
     var sink = DiagnosisSink(
-      run: ConformanceRun(library, book, site, verdicts: ProtocolIdentifier(library).identify(census), keepsSeries: report != nil))
+      run: ConformanceRun(
+        library, book, site, verdicts: ProtocolIdentifier(library).identify(census), keepsSeries: report != nil || bundle != nil))
     var progress = Progress(of: capture.name, world.terminal)
     while try capture.readWindow(into: &sink) {
       if world.isInterrupted { break }
@@ -129,6 +135,10 @@ struct DiagnoseCommand: ToolCommand {
     if let annotate {
       try Annotator.write(file, from, diagnosis, to: annotate, in: &world)
       world.note("linkbms: wrote \(annotate)")
+    }
+    if let bundle {
+      try DiagnosisBundle.write(file, from, diagnosis, site, library, to: bundle, in: &world)
+      world.note("linkbms: wrote \(bundle)")
     }
     let problems = world.report(sink.problems, of: capture.name)
     return max(problems, diagnosis.hasErrors ? .findings : .done)
