@@ -179,7 +179,7 @@ struct BusWatch: Sendable {
     }
     let head = record.frame.head
     let isSame = ids[index].count > 0 && ids[index].head == head
-    ids[index].add(record.frame, mark)
+    ids[index].add(head, length: record.frame.length, mark)
     let slotIndex = ids[index].slot
     guard slotIndex >= 0 else { return }
     let slot = slots[slotIndex]
@@ -189,10 +189,10 @@ struct BusWatch: Sendable {
     if !isInverter, slot.hasAddress, primary == nil { primary = slot.address }
     let isPrimary = isInverter || !slot.hasAddress || slot.address == primary
     monitor?.take(
-      record.frame, slot: slot, isFromInverter: isInverter, mark: .init(record: number, time_us: mark.time / 1000))
-    if !isSame, isPrimary { learn(record.frame, message, slot, isInverter, mark) }
+      head, slot: slot, isFromInverter: isInverter, mark: .init(record: number, time_us: mark.time / 1000))
+    if !isSame, isPrimary { learn(head, length: Int(record.frame.length), message, isInverter, mark) }
     if !isInverter, slot.hasAddress { address(slot.address, mark) }
-    if isInverter, let signal = addressSignals[message] { asked(record.frame, signal, mark) }
+    if isInverter, let signal = addressSignals[message] { asked(head, signal, mark) }
     if message == cycleMessage, isPrimary {
       values.judge(mark)
       series?.add(values.now, mark.time)
@@ -229,31 +229,31 @@ struct BusWatch: Sendable {
   }
 
   private mutating func learn(
-    _ frame: borrowing CANFrame, _ message: Int, _ slot: MessageSlot, _ isInverter: Bool, _ mark: IDFacts.Mark
+    _ head: UInt64, length: Int, _ message: Int, _ isInverter: Bool, _ mark: IDFacts.Mark
   ) {
     for index in boundRanges[message] {
       let binding = bound[index]
       let signal = signals[Int(binding.signal)]
-      guard Int(signal.bytesNeeded) <= frame.payloadLength, signal.byteOffset == 0 else { continue }
+      guard Int(signal.bytesNeeded) <= length, signal.byteOffset == 0 else { continue }
       // Beyond any battery, and safe to reckon with.
-      let value = max(-1_000_000_000_000, min(1_000_000_000_000, signal.thousandths(frame.head, scale: binding.scale)))
+      let value = max(-1_000_000_000_000, min(1_000_000_000_000, signal.thousandths(head, scale: binding.scale)))
       values.set(binding.quantity, binding.isMagnitude ? abs(value) : value, mark)
     }
     for index in yesOrNoRanges[message] {
       let (signal, wanted, quantity) = yesOrNo[index]
-      let raw = signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
+      let raw = signals[signal].raw(head, swapped: head.byteSwapped)
       values.set(quantity, wanted.map { $0 == raw } ?? (raw != 0))
     }
-    if !isInverter { noteFlags(frame, message, mark) }
+    if !isInverter { noteFlags(head, message, mark) }
   }
 
-  private mutating func noteFlags(_ frame: borrowing CANFrame, _ message: Int, _ mark: IDFacts.Mark) {
+  private mutating func noteFlags(_ head: UInt64, _ message: Int, _ mark: IDFacts.Mark) {
     // Most frames carry no flag that is set: one mask tells.
-    guard frame.head & flagMasks[message] != 0, let link else { return }
+    guard head & flagMasks[message] != 0, let link else { return }
     let layout = link.dissection.plan.messages[message]
     for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
       guard let flag = link.dissection.signals[signal].flag, flag.severity != .notice else { continue }
-      let raw = link.dissection.plan.signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
+      let raw = link.dissection.plan.signals[signal].raw(head, swapped: head.byteSwapped)
       guard flag.isSet(raw) else { continue }
       if flags[signal] == nil { flags[signal] = (0, mark) }
       flags[signal]?.count &+= 1
@@ -269,8 +269,8 @@ struct BusWatch: Sendable {
     lastAddress = (address, mark.time)
   }
 
-  private mutating func asked(_ frame: borrowing CANFrame, _ signal: Int, _ mark: IDFacts.Mark) {
-    let raw = signals[signal].raw(frame.head, swapped: frame.head.byteSwapped)
+  private mutating func asked(_ head: UInt64, _ signal: Int, _ mark: IDFacts.Mark) {
+    let raw = signals[signal].raw(head, swapped: head.byteSwapped)
     guard (0..<16).contains(raw) else { return }
     if firstAsked.record == 0 { firstAsked = mark }
     askedAddresses[Int(raw)] &+= 1

@@ -44,10 +44,11 @@ struct IDFacts: Sendable {
     self.slot = slot
   }
 
-  @inline(__always) mutating func add(_ frame: borrowing CANFrame, _ mark: Mark) {
+  /// A frame's first eight bytes and its length: the whole frame would be copied for it.
+  @inline(__always) mutating func add(_ head: UInt64, length: UInt8, _ mark: Mark) {
     if count == 0 {
       first = mark
-      firstHead = frame.head
+      firstHead = head
       changed = mark.time
     } else {
       let gap = mark.time &- last.time
@@ -57,17 +58,17 @@ struct IDFacts: Sendable {
       }
       if gap > gapLimit { gaps &+= 1 }
       if gap > oddAbove || gap < oddBelow { odd &+= 1 }
-      if gap < nearLimit { near(frame.head, mark) }
-      if frame.head != head {
+      if gap < nearLimit { near(head, mark) }
+      if self.head != head {
         changes &+= 1
         changed = mark.time
       }
     }
     count &+= 1
     last = mark
-    head = frame.head
-    shortest = min(shortest, frame.length)
-    longest = max(longest, frame.length)
+    self.head = head
+    shortest = min(shortest, length)
+    longest = max(longest, length)
   }
 
   @inline(never) private mutating func near(_ head: UInt64, _ mark: Mark) {

@@ -42,6 +42,8 @@ public struct RuleBook: Sendable {
   public private(set) var inverters: [String: Inverter] = [:]
   /// Rule by dimension of the definitions' readings.
   public private(set) var readingRules: [String: RuleID] = [:]
+  /// How far values may be apart, by unit (`compare --engine`).
+  public private(set) var tolerances: [String: Double] = [:]
   private var overrides: [String: [RuleID: [String: Double]]] = [:]
   private var severities: [String: [RuleID: FindingSeverity]] = [:]
 
@@ -66,6 +68,8 @@ public struct RuleBook: Sendable {
         }
       case "inverters":
         for (name, inverter) in value.pairs(key, &problems) { book.inverters[name] = self.inverter(inverter, &problems) }
+      case "tolerances":
+        for (unit, number) in value.pairs(key, &problems) { book.tolerances[unit] = number.number(unit, &problems)?.value }
       case "readings":
         for (dimension, rule) in value.pairs(key, &problems) {
           book.readingRules[dimension] = RuleID(rawValue: rule.text(dimension, &problems))

@@ -1,5 +1,5 @@
 public import Bus
-import Controller
+public import Controller
 public import Formats
 
 /// Gives a recording's inputs to an engine of this build and compares what comes out with what was recorded.
@@ -26,7 +26,8 @@ public struct EngineReplay: RecordSink, Sendable {
   public private(set) var foreign: UInt64 = 0
   /// What was wrong with the file.
   public private(set) var problems: [CaptureProblem] = []
-  private var engine: Engine?
+  /// The engine of this build, as it stands.
+  public private(set) var engine: Engine?
   private var readings = Readings()
   private var time = Timestamp(nanoseconds: 0)
 

@@ -142,9 +142,10 @@ public struct HandshakeMonitor: Sendable {
 
   /// Takes a data frame of a known message.
   /// - Parameters:
-  ///   - slot: the frame's slot in the plan.
+  ///   - head: the frame's first eight bytes.
+  ///   - slot: its slot in the plan.
   ///   - isFromInverter: which side's message it is.
-  public mutating func take(_ frame: borrowing CANFrame, slot: MessageSlot, isFromInverter: Bool, mark: Mark) {
+  public mutating func take(_ head: UInt64, slot: MessageSlot, isFromInverter: Bool, mark: Mark) {
     if mark.time_us >= nextDeadline || now == .min { advance(mark) } else { now = max(now, mark.time_us) }
     let message = Int(slot.message)
     lastHeard[message] = mark.time_us
@@ -156,11 +157,11 @@ public struct HandshakeMonitor: Sendable {
     let role = roleOfMessage[message]
     if role.isEmpty { return }
     if isFromInverter {
-      if role.contains(.request) { ask(frame, slot.message, mark) }
+      if role.contains(.request) { ask(head, slot.message, mark) }
     } else if role.contains(.answer), openCount > 0 {
       hear(slot.message, mark)
     }
-    if role.contains(.trigger) { follow(frame.head, slot.message, isFromInverter, mark) }
+    if role.contains(.trigger) { follow(head, slot.message, isFromInverter, mark) }
   }
 
   /// Lets time pass: questions that were given up, states that end by silence.
@@ -198,14 +199,14 @@ public struct HandshakeMonitor: Sendable {
 
   // MARK: Questions and answers
 
-  private mutating func ask(_ frame: borrowing CANFrame, _ message: Int32, _ mark: Mark) {
+  private mutating func ask(_ head: UInt64, _ message: Int32, _ mark: Mark) {
     for index in battery.answers.indices where battery.answers[index].request == message {
-      guard holds(battery.answers[index].conditions, frame.head, battery.conditions) else { continue }
+      guard holds(battery.answers[index].conditions, head, battery.conditions) else { continue }
       if open[index].isOpen { conclude(index) }
       if tallies[index].firstAsked == nil { tallies[index].firstAsked = mark }
       tallies[index].asked &+= 1
       openCount += 1
-      open[index] = Open(isOpen: true, asked: mark, request: frame.head, seen: 0, last_us: mark.time_us)
+      open[index] = Open(isOpen: true, asked: mark, request: head, seen: 0, last_us: mark.time_us)
     }
   }
 

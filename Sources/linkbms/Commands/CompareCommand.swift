@@ -14,13 +14,19 @@ struct CompareCommand: ToolCommand {
         + "differences; 2 could not read a file.",
       examples: [
         ("linkbms compare good.log bad.log", "the known-good one first"),
+        (
+          "linkbms compare run.pcapng --engine",
+          "a recording against this build's controller: outputs, and what the inverter was told"
+        ),
         ("linkbms compare --tolerance 0.2 good.log bad.log", "periods within 20 %"),
       ]))
 
   @Argument(help: ArgumentHelp("The known-good capture.", valueName: "reference"), completion: .file())
   var reference: String
   @Argument(help: ArgumentHelp("The capture in doubt.", valueName: "file"), completion: .file())
-  var file: String
+  var file: String?
+  @Flag(help: "Compare a recording of simulate --record with what this build's controller says to the same inputs.")
+  var engine = false
   @Option(help: ArgumentHelp("How far periods may be apart, as a fraction.", valueName: "fraction"))
   var tolerance = 0.5
   @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
@@ -33,6 +39,7 @@ struct CompareCommand: ToolCommand {
     guard tolerance > 0, tolerance < 100 else {
       throw ValidationError("--tolerance: found \(tolerance), expected a fraction above 0")
     }
+    guard engine == (file == nil) else { throw ValidationError("name two captures, or one recording and --engine") }
     guard reference != "-" || file != "-" else { throw ValidationError("standard input can be read once only") }
   }
 
@@ -40,6 +47,8 @@ struct CompareCommand: ToolCommand {
     var options = DefinitionOptions()
     options.dissectors = dissectors
     let library = try world.library(options)
+    if engine { return try compareWithEngine(library, in: &world) }
+    guard let file else { return .failed }
     let mine = try profiles(reference, library, in: &world)
     let theirs = try profiles(file, library, in: &world)
     guard !mine.isEmpty, !theirs.isEmpty else {
@@ -56,6 +65,35 @@ struct CompareCommand: ToolCommand {
       try show(comparison, partner, other, in: &world)
     }
     return status
+  }
+
+  private func compareWithEngine(_ library: DefinitionLibrary, in world: inout some World) throws -> ExitStatus {
+    var capture = try CaptureInput(path: reference, format: nil)
+    var census = TrafficCensus()
+    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
+    let verdict = ProtocolIdentifier(library).identify(census).first { $0.protocolName != nil }
+    let link = verdict?.protocolName.flatMap { library.definition($0) }?.link(
+      variant: verdict?.variant, readings: verdict?.readings ?? [:])
+    var comparison = EngineComparison(link, tolerances: try RuleBookFile.read(dissectors).tolerances)
+    while try capture.readWindow(into: &comparison) { if world.isInterrupted { break } }
+    let replay = comparison.replay
+    for problem in replay.problems { world.note("linkbms: \(capture.name): \(problem)") }
+    guard replay.starts > 0 else {
+      throw WorldError(message: "\(capture.name): found no engine records, expected a recording of simulate --record")
+    }
+    try world.print("\(capture.name): \(replay.differing) of \(replay.steps) steps of the controller differ")
+    if let first = replay.first {
+      try world.print("  first step \(first.step), at \(ValueText.decimal(first.time.nanoseconds, decimals: 9)) s")
+      for text in first.texts { try world.print("    " + text) }
+    }
+    let spoken = link?.definition.protocolName ?? "no known protocol"
+    try world.print(
+      "\(spoken): \(comparison.differing) of \(comparison.values) values in \(comparison.frames) frames of the battery differ")
+    if let first = comparison.first {
+      try world.print(
+        "  first record \(first.record), at \(ValueText.decimal(first.time.nanoseconds, decimals: 9)) s: \(first.text)")
+    }
+    return replay.differing == 0 && comparison.differing == 0 && replay.problems.isEmpty ? .done : .findings
   }
 
   private func profiles(_ path: String, _ library: DefinitionLibrary, in world: inout some World) throws -> [TraceProfile] {
@@ -82,7 +120,7 @@ struct CompareCommand: ToolCommand {
         "{\"seconds\":\(ValueText.decimal(Int64($0.seconds * 1000), decimals: 3)),\"steps\":\($0.steps),\"reference_record\":\($0.reference),\"record\":\($0.other)}"
       }
       return try world.print(
-        "{\"bus\":\(JSONText.quoted(other.identification.bus)),\"reference\":\(JSONText.quoted(reference)),\"file\":\(JSONText.quoted(file))"
+        "{\"bus\":\(JSONText.quoted(other.identification.bus)),\"reference\":\(JSONText.quoted(reference)),\"file\":\(JSONText.quoted(file ?? ""))"
           + ",\"steps\":\(comparison.stepCount),\"parting\":\(parting ?? "null"),\"differences\":[\(list.joined(separator: ","))]}")
     }
     let style = TextStyle(usesColour: world.terminal.usesColour)
