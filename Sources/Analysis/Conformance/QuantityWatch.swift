@@ -55,7 +55,29 @@ struct QuantityWatch: Sendable {
 
   private(set) var extents: [Extent]
   private var ranges: [ClosedRange<Int64>?]
-  private(set) var now = QuantityValues()
+  /// The latest values by raw quantity, and which are known: a `QuantityValues` would be copied for every look.
+  private var latest: [Int64]
+  private var known: UInt64 = 0
+
+  /// The latest values.
+  var now: QuantityValues {
+    var values = QuantityValues()
+    for quantity in Quantity.allCases { values[quantity] = value(quantity) }
+    return values
+  }
+
+  @inline(__always) private func value(_ quantity: Quantity) -> Int64? {
+    known & 1 << UInt64(quantity.rawValue) != 0 ? latest[Int(quantity.rawValue)] : nil
+  }
+
+  @inline(__always) private func isTrue(_ quantity: Quantity) -> Bool {
+    known & 1 << UInt64(quantity.rawValue) != 0 && latest[Int(quantity.rawValue)] != 0
+  }
+
+  @inline(__always) private mutating func note(_ quantity: Quantity, _ value: Int64) {
+    latest[Int(quantity.rawValue)] = value
+    known |= 1 << UInt64(quantity.rawValue)
+  }
 
   private(set) var overCharge = Lasting()
   private(set) var overDischarge = Lasting()
@@ -140,6 +162,7 @@ struct QuantityWatch: Sendable {
 
   init(_ definition: Definition?, _ book: RuleBook) {
     limits = Limits(book, definition?.protocolName)
+    latest = [Int64](repeating: 0, count: Quantity.allCases.count)
     extents = [Extent](repeating: Extent(), count: Quantity.allCases.count)
     ranges = [ClosedRange<Int64>?](repeating: nil, count: Quantity.allCases.count)
     for (name, signal) in definition?.sidecar.quantities ?? [:] {
@@ -176,7 +199,7 @@ struct QuantityWatch: Sendable {
     extents[index].lowest = min(before.lowest, value)
     extents[index].highest = max(before.highest, value)
     extents[index].last = value
-    now[quantity] = value
+    note(quantity, value)
     if quantity == .soc { step(value, mark) }
   }
 
@@ -191,19 +214,19 @@ struct QuantityWatch: Sendable {
       socSteps &+= 1
     }
     lastSoc = (value, mark.time)
-    pinned.observe(value >= 99_000 && (now[.packCurrent] ?? 0) < -5_000, mark)
+    pinned.observe(value >= 99_000 && (self.value(.packCurrent) ?? 0) < -5_000, mark)
   }
 
   /// Everything of one cycle is known: judge it.
   mutating func judge(_ mark: IDFacts.Mark) {
     cycles &+= 1
-    let voltage = now[.packVoltage]
-    let current = now[.packCurrent]
-    let charge = now[.chargeCurrentLimit]
-    let discharge = now[.dischargeCurrentLimit]
+    let voltage = value(.packVoltage)
+    let current = value(.packCurrent)
+    let charge = value(.chargeCurrentLimit)
+    let discharge = value(.dischargeCurrentLimit)
     judgeLimits(current, charge, discharge, mark)
-    if let top = now[.chargeVoltageLimit] {
-      if let bottom = now[.dischargeVoltageLimit], top > 0 || bottom > 0 {
+    if let top = value(.chargeVoltageLimit) {
+      if let bottom = value(.dischargeVoltageLimit), top > 0 || bottom > 0 {
         crossedLimits.observe(top <= bottom && Double(top) > limits.chargeVolts * 1000, mark, value: top)
       }
       tinyChargeVoltage.observe(Double(top) <= limits.chargeVolts * 1000, mark, value: top)
@@ -216,8 +239,8 @@ struct QuantityWatch: Sendable {
     judgeFreshness(voltage, current, mark)
     judgeTerminal(voltage, charge, discharge, mark)
     judgeCells(voltage, mark)
-    if let current, now.isTrue(.charging) != now.isTrue(.discharging), Double(abs(current)) > limits.directionAmperes * 1000 {
-      if (current > 0) == now.isTrue(.charging) {
+    if let current, isTrue(.charging) != isTrue(.discharging), Double(abs(current)) > limits.directionAmperes * 1000 {
+      if (current > 0) == isTrue(.charging) {
         directionAgrees &+= 1
       } else {
         if directionDiffers == 0 { firstDifference = mark }
@@ -226,7 +249,7 @@ struct QuantityWatch: Sendable {
     }
     // A mark that allows what the limit forbids is as bad as the reverse.
     markAgainstLimit.observe(
-      now.isTrue(.chargeForbidden) && (charge ?? 0) > 0 || now.isTrue(.dischargeForbidden) && (discharge ?? 0) > 0, mark)
+      isTrue(.chargeForbidden) && (charge ?? 0) > 0 || isTrue(.dischargeForbidden) && (discharge ?? 0) > 0, mark)
   }
 
   private mutating func judgeLimits(_ current: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark) {
@@ -240,22 +263,22 @@ struct QuantityWatch: Sendable {
       overDischarge.observe(discharge > 0 && Double(-current) > Double(discharge) + room, mark, value: current)
       dischargeAtZero.observe(discharge == 0 && Double(-current) > limits.zeroAmperes * 1000, mark, value: current)
     }
-    chargeBarred.observe(charge == 0 || now.isTrue(.chargeForbidden), mark)
-    dischargeBarred.observe(discharge == 0 || now.isTrue(.dischargeForbidden), mark)
+    chargeBarred.observe(charge == 0 || isTrue(.chargeForbidden), mark)
+    dischargeBarred.observe(discharge == 0 || isTrue(.dischargeForbidden), mark)
   }
 
   private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark) {
     guard let voltage, let current else { return }
     // Where cells are sent they have to stand still as well: in calm weather the pack's own voltage may.
     let next = (
-      v: voltage, i: current, s: now[.soc] ?? 0, high: now[.cellVoltageMax] ?? 0, low: now[.cellVoltageMin] ?? 0
+      v: voltage, i: current, s: value(.soc) ?? 0, high: value(.cellVoltageMax) ?? 0, low: value(.cellVoltageMin) ?? 0
     )
     stale.observe(next == tuple && Double(abs(current)) > limits.staleAmperes * 1000, mark, value: voltage)
     tuple = next
   }
 
   private mutating func judgeTerminal(_ voltage: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark) {
-    guard let voltage, voltage > 0, let terminal = now[.inverterVoltage] else { return }
+    guard let voltage, voltage > 0, let terminal = value(.inverterVoltage) else { return }
     let share = Double(terminal) / Double(voltage)
     let isActive = (charge ?? 0) > 0 || (discharge ?? 0) > 0
     noTerminalVoltage.observe(isActive && share < limits.terminalShare, mark, value: terminal)
@@ -273,11 +296,11 @@ struct QuantityWatch: Sendable {
 
   private mutating func judgeCells(_ voltage: Int64?, _ mark: IDFacts.Mark) {
     guard let voltage, voltage > 0 else { return }
-    let count = cells ?? now[.cellCount].map { $0 / 1000 }
+    let count = cells ?? value(.cellCount).map { $0 / 1000 }
     guard let count, count > 0 else { return }
     let each = Double(voltage) / 1000 / Double(count)
     cellVoltageOff.observe(each < limits.lowestCell || each > limits.highestCell, mark, value: Int64(each * 1000))
-    guard let high = now[.cellVoltageMax], let low = now[.cellVoltageMin], high > 0 else { return }
+    guard let high = value(.cellVoltageMax), let low = value(.cellVoltageMin), high > 0 else { return }
     let mean = Double(high + low) / 2000
     let ratio = each / mean
     for factor in [10.0, 100, 0.1, 0.01] where abs(ratio / factor - 1) <= limits.scaleTolerance {
@@ -291,15 +314,15 @@ struct QuantityWatch: Sendable {
       differingCycles &+= 1
     }
     // An over-voltage alarm beside cells far below what the battery itself calls full, or the reverse.
-    if let top = now[.chargeVoltageLimit], let bottom = now[.dischargeVoltageLimit], top > bottom {
+    if let top = value(.chargeVoltageLimit), let bottom = value(.dischargeVoltageLimit), top > bottom {
       let full = Double(top) / 1000 / Double(count)
       let empty = Double(bottom) / 1000 / Double(count)
-      let isHighWrong = (now.isTrue(.overvoltageAlarm) || now.isTrue(.overvoltageProtection)) && Double(high) / 1000 < full * 0.9
-      let isLowWrong = (now.isTrue(.undervoltageAlarm) || now.isTrue(.undervoltageProtection)) && Double(low) / 1000 > empty * 1.12
+      let isHighWrong = (isTrue(.overvoltageAlarm) || isTrue(.overvoltageProtection)) && Double(high) / 1000 < full * 0.9
+      let isLowWrong = (isTrue(.undervoltageAlarm) || isTrue(.undervoltageProtection)) && Double(low) / 1000 > empty * 1.12
       alarmAgainstCells.observe(isHighWrong || isLowWrong, mark, value: isHighWrong ? high : low)
     }
   }
 
   /// A yes-or-no quantity.
-  mutating func set(_ quantity: Quantity, _ isTrue: Bool) { now.set(quantity, isTrue) }
+  mutating func set(_ quantity: Quantity, _ isTrue: Bool) { note(quantity, isTrue ? 1000 : 0) }
 }

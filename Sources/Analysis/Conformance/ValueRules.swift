@@ -264,7 +264,7 @@ extension BusJudge {
   /// Why a direction is barred, as far as the frames tell.
   private func reason(isCharging: Bool) -> String? {
     let values = watch.values
-    if let link = watch.link, let worst = watch.flags.max(by: { $0.value.count < $1.value.count }) {
+    if let link = watch.link, let worst = watch.flags.max(by: { ($0.value.count, $1.key) < ($1.value.count, $0.key) }) {
       let info = link.dissection.signals[worst.key]
       return "\(info.flag?.severity.rawValue ?? "flag") \"\(info.flag?.text ?? info.name)\" is set (\(worst.value.count) ×)"
     }

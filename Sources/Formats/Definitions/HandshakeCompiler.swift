@@ -215,7 +215,7 @@ public struct HandshakeCompiler {
       guard !emission.set.contains(where: { $0.signal == name }), isPresent(signal, message, template) else { continue }
       if let own = say.last(where: { $0.signal == name }) {
         fill(signal, own.source, &template, &role)
-      } else if let quantity = definition.sidecar.quantities.first(where: { $0.value == name }).flatMap({ Quantity(name: $0.key) })
+      } else if let quantity = definition.sidecar.quantities.filter({ $0.value == name }).keys.min().flatMap({ Quantity(name: $0) })
       {
         role.fillers.append(Filler(signal: Int32(signal), source: .value(quantity), scale: scale(signal)))
       }
