@@ -1,5 +1,6 @@
 import Analysis
 import Controller
+import Formats
 import Foundation
 import Testing
 
@@ -25,6 +26,11 @@ import Testing
     let scenario = try Self.scenario(name)
     #expect(!scenario.expectations.isEmpty)
     var simulator = Simulator(scenario)
+    if let link = scenario.link {
+      let definition = try #require(Shipped.library.definition(link.protocolName))
+      let isConnected = simulator.connect(definition.link(variant: link.variant))
+      #expect(isConnected)
+    }
     var judge = ScenarioJudge(scenario)
     let texts = EventText(scenario.configuration)
     while simulator.now < scenario.duration {
