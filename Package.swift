@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CReadline", "CSignals", "CZip"], swiftSettings: strict),
+    .target(name: "HostIO", dependencies: ["Bus", "CPorts", "CReadline", "CSignals", "CZip"], swiftSettings: strict),
     .executableTarget(
       name: "linkbms",
       dependencies: [
@@ -53,6 +53,7 @@ let package = Package(
     .target(name: "CZip", linkerSettings: [.linkedLibrary("zip")]),
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
     .target(name: "CSignals"),
+    .target(name: "CPorts"),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

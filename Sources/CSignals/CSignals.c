@@ -1,7 +1,9 @@
+#define _GNU_SOURCE
 #include "CSignals.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -104,4 +106,9 @@ void signals_drain(void) {
   if (descriptor < 0) return;
   while (read(descriptor, bytes, sizeof bytes) > 0) {
   }
+}
+
+int signals_poll(struct pollfd *sources, unsigned count, long long nanoseconds) {
+  struct timespec timeout = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  return ppoll(sources, count, &timeout, NULL);
 }

@@ -27,4 +27,8 @@ void signals_drain(void);
 // Makes the pipe readable; from any thread.
 void signals_wake(void);
 
+struct pollfd;
+// poll(2) with a time-out in nanoseconds: a handshake is answered in less than poll's millisecond.
+int signals_poll(struct pollfd *sources, unsigned count, long long nanoseconds);
+
 #endif
