@@ -6,7 +6,8 @@ import Protocols
 struct QuantityWatch: Sendable {
   /// A condition that counts when it lasts.
   struct Lasting: Sendable {
-    private(set) var since: IDFacts.Mark?
+    private var isHolding = false
+    private var since = IDFacts.Mark()
     /// The longest it lasted, ns, where that began and ended.
     private(set) var longest: Int64 = 0
     private(set) var began = IDFacts.Mark()
@@ -16,18 +17,26 @@ struct QuantityWatch: Sendable {
     /// What a person should read of the worst moment.
     var value: Int64 = 0
 
-    mutating func observe(_ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0) {
+    @inline(__always) mutating func observe(_ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0) {
+      // Nearly everything that is looked for does not hold nearly always.
       guard holds else {
-        since = nil
+        isHolding = false
         return
       }
+      hold(mark, value())
+    }
+
+    @inline(never) private mutating func hold(_ mark: IDFacts.Mark, _ value: Int64) {
       count &+= 1
-      if since == nil { since = mark }
-      if let since, mark.time &- since.time >= longest {
+      if !isHolding {
+        isHolding = true
+        since = mark
+      }
+      if mark.time &- since.time >= longest {
         longest = mark.time &- since.time
         began = since
         ended = mark
-        self.value = value()
+        self.value = value
       }
     }
 
@@ -40,7 +49,6 @@ struct QuantityWatch: Sendable {
     var first: Int64 = 0
     var lowest: Int64 = .max
     var highest: Int64 = .min
-    var last: Int64 = 0
     var began = IDFacts.Mark()
     /// Zeros before the first other value.
     var leadingZeros: UInt64 = 0
@@ -53,10 +61,20 @@ struct QuantityWatch: Sendable {
     var strange: UInt64 = 0
   }
 
-  private(set) var extents: [Extent]
+  private var extents: [Extent]
   private var ranges: [ClosedRange<Int64>?]
-  /// The latest values by raw quantity, and which are known: a `QuantityValues` would be copied for every look.
-  private var latest: [Int64]
+  /// What a value costs nothing more than: inside what was seen and what is possible, and near the one before.
+  private struct Usual: Sendable {
+    var last: Int64 = 0
+    var lowest: Int64 = .max
+    var highest: Int64 = .min
+    /// Steps up to this are no jump.
+    var step: Int64 = .max
+    /// Changes since the extent was brought up to date.
+    var count: UInt64 = 0
+  }
+  /// By raw quantity. A `QuantityValues` would be copied for every look.
+  private var usual: [Usual]
   private var known: UInt64 = 0
 
   /// The latest values.
@@ -67,15 +85,15 @@ struct QuantityWatch: Sendable {
   }
 
   @inline(__always) private func value(_ quantity: Quantity) -> Int64? {
-    known & 1 << UInt64(quantity.rawValue) != 0 ? latest[Int(quantity.rawValue)] : nil
+    known & 1 << UInt64(quantity.rawValue) != 0 ? usual[Int(quantity.rawValue)].last : nil
   }
 
   @inline(__always) private func isTrue(_ quantity: Quantity) -> Bool {
-    known & 1 << UInt64(quantity.rawValue) != 0 && latest[Int(quantity.rawValue)] != 0
+    known & 1 << UInt64(quantity.rawValue) != 0 && usual[Int(quantity.rawValue)].last != 0
   }
 
   @inline(__always) private mutating func note(_ quantity: Quantity, _ value: Int64) {
-    latest[Int(quantity.rawValue)] = value
+    usual[Int(quantity.rawValue)].last = value
     known |= 1 << UInt64(quantity.rawValue)
   }
 
@@ -162,7 +180,7 @@ struct QuantityWatch: Sendable {
 
   init(_ definition: Definition?, _ book: RuleBook) {
     limits = Limits(book, definition?.protocolName)
-    latest = [Int64](repeating: 0, count: Quantity.allCases.count)
+    usual = [Usual](repeating: Usual(), count: Quantity.allCases.count)
     extents = [Extent](repeating: Extent(), count: Quantity.allCases.count)
     ranges = [ClosedRange<Int64>?](repeating: nil, count: Quantity.allCases.count)
     for (name, signal) in definition?.sidecar.quantities ?? [:] {
@@ -171,22 +189,37 @@ struct QuantityWatch: Sendable {
     }
   }
 
-  func extent(_ quantity: Quantity) -> Extent { extents[Int(quantity.rawValue)] }
+  func extent(_ quantity: Quantity) -> Extent {
+    var extent = extents[Int(quantity.rawValue)]
+    extent.count &+= usual[Int(quantity.rawValue)].count
+    return extent
+  }
 
-  /// A value that a frame carries.
-  mutating func set(_ quantity: Quantity, _ value: Int64, _ mark: IDFacts.Mark) {
-    let index = Int(quantity.rawValue)
+  /// A value that a frame carries, by raw quantity.
+  @inline(__always) mutating func set(_ index: Int, _ value: Int64, _ mark: IDFacts.Mark) {
+    let before = usual[index]
+    guard value >= before.lowest, value <= before.highest, (value &- before.last).magnitude <= before.step.magnitude,
+      index != QuantityWatch.soc
+    else { return setUnusual(index, value, mark) }
+    usual[index].last = value
+    usual[index].count &+= 1
+  }
+
+  private static let soc = Int(Quantity.soc.rawValue)
+
+  @inline(never) private mutating func setUnusual(_ index: Int, _ value: Int64, _ mark: IDFacts.Mark) {
+    let last = usual[index].last
     let before = extents[index]
     if before.count == 0 {
       extents[index].first = value
       extents[index].began = mark
     } else if let range = ranges[index] {
       let width = range.upperBound - range.lowerBound
-      let step = value > before.last ? value - before.last : before.last - value
+      let step = value > last ? value - last : last - value
       if step > width / 2 {
         if extents[index].jumps == 0 {
           extents[index].firstJump = mark
-          extents[index].jumpFrom = before.last
+          extents[index].jumpFrom = last
           extents[index].jumpTo = value
         }
         extents[index].jumps &+= 1
@@ -194,13 +227,21 @@ struct QuantityWatch: Sendable {
     }
     if let range = ranges[index], !range.contains(value) { extents[index].strange &+= 1 }
     extents[index].count &+= 1
-    if value == 0, before.leadingZeros == before.count { extents[index].leadingZeros &+= 1 }
-    if value != 0, before.leadingZeros == before.count { extents[index].firstOther = mark }
+    let isLeading = before.leadingZeros == before.count
+    if value == 0, isLeading { extents[index].leadingZeros &+= 1 }
+    if value != 0, isLeading { extents[index].firstOther = mark }
     extents[index].lowest = min(before.lowest, value)
     extents[index].highest = max(before.highest, value)
-    extents[index].last = value
-    note(quantity, value)
-    if quantity == .soc { step(value, mark) }
+    usual[index].last = value
+    known |= 1 << UInt64(index)
+    // The zeros at the start are counted one by one; what is impossible always is.
+    if !isLeading || value != 0 {
+      let possible = ranges[index] ?? -1_000_000_000_000...1_000_000_000_000
+      usual[index].lowest = max(extents[index].lowest, possible.lowerBound)
+      usual[index].highest = min(extents[index].highest, possible.upperBound)
+      if let range = ranges[index] { usual[index].step = (range.upperBound - range.lowerBound) / 2 }
+    }
+    if index == QuantityWatch.soc { step(value, mark) }
   }
 
   private mutating func step(_ value: Int64, _ mark: IDFacts.Mark) {
@@ -303,7 +344,9 @@ struct QuantityWatch: Sendable {
     guard let high = value(.cellVoltageMax), let low = value(.cellVoltageMin), high > 0 else { return }
     let mean = Double(high + low) / 2000
     let ratio = each / mean
-    for factor in [10.0, 100, 0.1, 0.01] where abs(ratio / factor - 1) <= limits.scaleTolerance {
+    // Nearly always both say the same.
+    let isNear = ratio > 0.5 && ratio < 2
+    for factor in isNear ? [] : [10.0, 100, 0.1, 0.01] where abs(ratio / factor - 1) <= limits.scaleTolerance {
       scaledCycles &+= 1
       scaleFactor = factor
     }
