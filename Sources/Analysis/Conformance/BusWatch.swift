@@ -73,7 +73,8 @@ struct BusWatch: Sendable {
     (messages, watched, yesOrNo) = WatchedMessage.all(of: link)
     hasMonitor = link.map { $0.handshake.battery != nil || $0.handshake.inverter != nil } ?? false
     watcher = HandshakeMonitor(
-      link?.dissection.plan ?? ProtocolPlan(slots: [], messages: [], signals: [], multiplexRanges: []), link?.handshake ?? HandshakePlan())
+      link?.dissection.plan ?? ProtocolPlan(slots: [], messages: [], signals: [], multiplexRanges: []),
+      link?.handshake ?? HandshakePlan())
     prepareLimits(book)
   }
 
@@ -131,8 +132,28 @@ struct BusWatch: Sendable {
     if changed != 0, isPrimary { learn(head, changed, length, message, mark) }
     if isFromInverter, messages[message].addressSignal >= 0 { asked(head, Int(messages[message].addressSignal), mark) }
     if messages[message].endsCycle, isPrimary {
-      values.judge(mark)
+      values.judge(mark, shown)
       if series != nil { series?.add(values.now, mark.time) }
+    }
+  }
+
+  /// Facts of the IDs that carry charge limit, discharge limit, charge voltage and pack voltage; −1 = not seen.
+  private var carriers: InlineArray<4, Int> = [-1, -1, -1, -1]
+  private static let carried: InlineArray<4, Quantity> = [
+    .chargeCurrentLimit, .dischargeCurrentLimit, .chargeVoltageLimit, .packVoltage,
+  ]
+
+  private var shown: QuantityWatch.Carriers {
+    func head(_ place: Int) -> UInt64? { carriers[place] < 0 ? nil : ids[carriers[place]].head }
+    return QuantityWatch.Carriers(charge: head(0), discharge: head(1), chargeVoltage: head(2), voltage: head(3))
+  }
+
+  /// Notes a new ID that carries one of them; the message that the definition names first counts.
+  private mutating func noteCarrier(_ message: Int32, _ index: Int) {
+    guard let link else { return }
+    for place in 0..<4 where carriers[place] < 0 {
+      let binding = link.handshake.bindings.first { $0.quantity == BusWatch.carried[place] }
+      if binding?.message == message { carriers[place] = index }
     }
   }
 
@@ -188,6 +209,9 @@ struct BusWatch: Sendable {
       }
     }
     ids.append(facts)
+    if facts.message >= 0, !facts.hasAddress || primary < 0 || Int16(facts.address) == primary {
+      noteCarrier(facts.message, ids.count - 1)
+    }
     table[place] = Int32(ids.count - 1)
     return ids.count - 1
   }

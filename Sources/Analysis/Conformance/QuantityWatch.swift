@@ -16,26 +16,33 @@ struct QuantityWatch: Sendable {
     private(set) var count: UInt64 = 0
     /// What a person should read of the worst moment.
     var value: Int64 = 0
+    /// The payload that says so, as it was when the longest time began.
+    private(set) var evidence: UInt64?
+    private var sinceEvidence: UInt64?
 
-    @inline(__always) mutating func observe(_ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0) {
+    @inline(__always) mutating func observe(
+      _ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0, shownBy head: @autoclosure () -> UInt64? = nil
+    ) {
       // Nearly everything that is looked for does not hold nearly always.
       guard holds else {
         isHolding = false
         return
       }
-      hold(mark, value())
+      hold(mark, value(), head())
     }
 
-    @inline(never) private mutating func hold(_ mark: IDFacts.Mark, _ value: Int64) {
+    @inline(never) private mutating func hold(_ mark: IDFacts.Mark, _ value: Int64, _ head: UInt64?) {
       count &+= 1
       if !isHolding {
         isHolding = true
         since = mark
+        sinceEvidence = head
       }
       if mark.time &- since.time >= longest {
         longest = mark.time &- since.time
         began = since
         ended = mark
+        evidence = sinceEvidence
         self.value = value
       }
     }
@@ -258,26 +265,35 @@ struct QuantityWatch: Sendable {
     pinned.observe(value >= 99_000 && (self.value(.packCurrent) ?? 0) < -5_000, mark)
   }
 
+  /// The payloads that now carry the limits and the pack's voltage: what a finding shows.
+  struct Carriers: Sendable {
+    var charge: UInt64?
+    var discharge: UInt64?
+    var chargeVoltage: UInt64?
+    var voltage: UInt64?
+  }
+
   /// Everything of one cycle is known: judge it.
-  mutating func judge(_ mark: IDFacts.Mark) {
+  mutating func judge(_ mark: IDFacts.Mark, _ shown: Carriers) {
     cycles &+= 1
     let voltage = value(.packVoltage)
     let current = value(.packCurrent)
     let charge = value(.chargeCurrentLimit)
     let discharge = value(.dischargeCurrentLimit)
-    judgeLimits(current, charge, discharge, mark)
+    judgeLimits(current, charge, discharge, mark, shown)
     if let top = value(.chargeVoltageLimit) {
       if let bottom = value(.dischargeVoltageLimit), top > 0 || bottom > 0 {
-        crossedLimits.observe(top <= bottom && Double(top) > limits.chargeVolts * 1000, mark, value: top)
+        crossedLimits.observe(
+          top <= bottom && Double(top) > limits.chargeVolts * 1000, mark, value: top, shownBy: shown.chargeVoltage)
       }
-      tinyChargeVoltage.observe(Double(top) <= limits.chargeVolts * 1000, mark, value: top)
+      tinyChargeVoltage.observe(Double(top) <= limits.chargeVolts * 1000, mark, value: top, shownBy: shown.chargeVoltage)
       if let voltage {
         lowChargeVoltage.observe(
           Double(top) < Double(voltage) * (1 - limits.below) && (charge ?? 0) > 0 && Double(top) > limits.chargeVolts * 1000, mark,
-          value: top)
+          value: top, shownBy: shown.chargeVoltage)
       }
     }
-    judgeFreshness(voltage, current, mark)
+    judgeFreshness(voltage, current, mark, shown)
     judgeTerminal(voltage, charge, discharge, mark)
     judgeCells(voltage, mark)
     if let current, isTrue(.charging) != isTrue(.discharging), Double(abs(current)) > limits.directionAmperes * 1000 {
@@ -293,7 +309,9 @@ struct QuantityWatch: Sendable {
       isTrue(.chargeForbidden) && (charge ?? 0) > 0 || isTrue(.dischargeForbidden) && (discharge ?? 0) > 0, mark)
   }
 
-  private mutating func judgeLimits(_ current: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark) {
+  private mutating func judgeLimits(
+    _ current: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark, _ shown: Carriers
+  ) {
     if let charge, let current {
       let room = max(limits.amperes * 1000, limits.share * Double(charge))
       overCharge.observe(charge > 0 && Double(current) > Double(charge) + room, mark, value: current)
@@ -304,17 +322,17 @@ struct QuantityWatch: Sendable {
       overDischarge.observe(discharge > 0 && Double(-current) > Double(discharge) + room, mark, value: current)
       dischargeAtZero.observe(discharge == 0 && Double(-current) > limits.zeroAmperes * 1000, mark, value: current)
     }
-    chargeBarred.observe(charge == 0 || isTrue(.chargeForbidden), mark)
-    dischargeBarred.observe(discharge == 0 || isTrue(.dischargeForbidden), mark)
+    chargeBarred.observe(charge == 0 || isTrue(.chargeForbidden), mark, shownBy: shown.charge)
+    dischargeBarred.observe(discharge == 0 || isTrue(.dischargeForbidden), mark, shownBy: shown.discharge)
   }
 
-  private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark) {
+  private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark, _ shown: Carriers) {
     guard let voltage, let current else { return }
     // Where cells are sent they have to stand still as well: in calm weather the pack's own voltage may.
     let next = (
       v: voltage, i: current, s: value(.soc) ?? 0, high: value(.cellVoltageMax) ?? 0, low: value(.cellVoltageMin) ?? 0
     )
-    stale.observe(next == tuple && Double(abs(current)) > limits.staleAmperes * 1000, mark, value: voltage)
+    stale.observe(next == tuple && Double(abs(current)) > limits.staleAmperes * 1000, mark, value: voltage, shownBy: shown.voltage)
     tuple = next
   }
 
