@@ -45,7 +45,7 @@ swift_tests() { # FILTER LEAST-NUMBER
   local log=/tmp/swift-tests
   "$tests" --testing-library swift-testing --filter "$1" > "$log" 2>&1 || { cat "$log" >&2; return 1; }
   local count
-  count=$(grep -ac 'Test [a-z].* passed' "$log" || true)
+  count=$(grep -acE 'Test [A-Za-z]+\(.*\) passed' "$log" || true)
   [ "$count" -ge "$2" ] || { cat "$log" >&2; echo "only $count tests ran, expected $2" >&2; return 1; }
   echo "   $count Swift tests passed" >&2
 }
