@@ -32,7 +32,9 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSignals", "CSocketCAN", "CZip"], swiftSettings: strict),
+    .target(
+      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSignals", "CSocketCAN", "CZip"], swiftSettings: strict
+    ),
     .executableTarget(
       name: "linkbms",
       dependencies: [
