@@ -6,7 +6,8 @@ public enum PortOpener {
     case .socketCAN(let interface): try SocketCANPort(interface: interface)
     case .multicast(let group, let port): try MulticastPort(name: address.busName, group: group, port: port)
     case .pcap(let interface, let filter): try PcapPort(interface: interface, filter: filter)
-    case .socketcand, .slcan: throw .unsupported(address.description, what: "open a live bus")
+    case .socketcand(let host, let port, let interface): try SocketcandPort(host: host, port: port, interface: interface)
+    case .slcan: throw .unsupported(address.description, what: "open a live bus")
     }
   }
 }
