@@ -78,12 +78,12 @@ need_tests() {
   need_build
   need_packages can-utils tshark python3 python3-venv time
   venv="$root/.build/venv"
-  if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, pexpect, yaml' 2>/dev/null; then
-    say "Installing Python packages for the tests into .build/venv: cantools python-can pexpect PyYAML"
+  if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, msgpack, pexpect, yaml' 2>/dev/null; then
+    say "Installing Python packages for the tests into .build/venv: cantools python-can msgpack pexpect PyYAML"
     mkdir -p "$root/.build"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check cantools python-can pexpect PyYAML ||
-      fail "pip could not install cantools python-can pexpect PyYAML"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check cantools python-can msgpack pexpect PyYAML ||
+      fail "pip could not install cantools python-can msgpack pexpect PyYAML"
   fi
   export PATH="$venv/bin:$PATH"
 }

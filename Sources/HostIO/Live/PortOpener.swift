@@ -2,6 +2,10 @@
 public enum PortOpener {
   /// Opens a bus for listening and sending. Opening sends nothing.
   public static func open(_ address: PortAddress) throws(PortError) -> any BusPort {
-    throw .unsupported(address.description, what: "open a live bus")
+    switch address {
+    case .socketCAN(let interface): try SocketCANPort(interface: interface)
+    case .multicast(let group, let port): try MulticastPort(name: address.busName, group: group, port: port)
+    case .socketcand, .slcan: throw .unsupported(address.description, what: "open a live bus")
+    }
   }
 }
