@@ -1,6 +1,7 @@
 import Bus
 import Formats
 import HostIO
+import Protocols
 
 /// Frames on their way out, with patience where the bus has no room just now.
 struct SendQueue {
@@ -140,6 +141,19 @@ enum FrameWords {
     mutating func report(_ problem: CaptureProblem) { isDamaged = true }
   }
 
+  /// What is not given is 0 in its unit, not in its raw bits: with an offset those would be −3000 A.
+  private static func zeros(
+    _ message: String, _ dissection: DissectionPlan, except given: Set<String>
+  ) -> [(signal: String, value: Sidecar.Expected)] {
+    guard let index = dissection.messages.firstIndex(where: { $0.name == message }) else { return [] }
+    let layout = dissection.plan.messages[index]
+    let range = Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount)
+    return range.filter { signal in
+      let plan = dissection.plan.signals[signal]
+      return plan.offset != 0 && plan.multiplexor < 0 && !given.contains(dissection.signals[signal].name)
+    }.map { (dissection.signals[$0].name, .number(0)) }
+  }
+
   /// A message with values.
   static func frame(
     _ message: String, _ values: [String], _ dissection: DissectionPlan, address: UInt8?
@@ -152,6 +166,7 @@ enum FrameWords {
       let text = String(word[word.index(after: place)...])
       pairs.append((String(word[..<place]), Double(text).map { .number($0) } ?? .text(text)))
     }
+    pairs += zeros(message, dissection, except: Set(pairs.map(\.signal)))
     guard let (frame, issues) = MessageEncoder(dissection).frame(message, values: pairs, address: address) else {
       let names = dissection.messages.map(\.name)
       throw WorldError(message: "found \"\(message)\", expected a message of the protocol" + NearestName.hint(message, in: names))
