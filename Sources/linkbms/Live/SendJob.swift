@@ -17,6 +17,8 @@ struct SendQueue {
 
   /// When it wants to be tried again.
   var nextWake_ns: Int64 { isEmpty ? .max : retry_ns }
+  /// Whether one more can be taken without losing another.
+  var hasRoom: Bool { waiting.count - first < SendQueue.capacity }
   /// Whether everything is gone.
   var isEmpty: Bool { first == waiting.count }
 
