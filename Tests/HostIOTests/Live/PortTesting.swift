@@ -103,6 +103,9 @@ final class Companion {
 
   deinit { process.terminate() }
 
+  /// Readable when it said something.
+  var outputDescriptor: Int32 { output.fileHandleForReading.fileDescriptor }
+
   /// The next line of its output; `nil` at the end.
   func line() -> String? {
     while true {
