@@ -115,7 +115,9 @@ public struct TurnReplay: Sendable {
 
   /// Takes a frame that the other side sent.
   public mutating func receive(_ frame: CANFrame, now_us: Int64) {
-    guard !isOver, frame.flags.isDisjoint(with: [.error, .remote]), let index = link.dissection.plan.slot(of: frame.id) else { return }
+    guard !isOver, frame.flags.isDisjoint(with: [.error, .remote]), let index = link.dissection.plan.slot(of: frame.id) else {
+      return
+    }
     let message = link.dissection.plan.slots[index].message
     guard link.dissection.messages[Int(message)].sender != side else { return }
     if isRequired(message), !recorded.contains(frame.id) {
