@@ -32,7 +32,9 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CPorts", "CReadline", "CSignals", "CSocketCAN", "CZip"], swiftSettings: strict),
+    .target(
+      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSignals", "CSocketCAN", "CZip"], swiftSettings: strict
+    ),
     .executableTarget(
       name: "linkbms",
       dependencies: [
@@ -54,6 +56,7 @@ let package = Package(
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
     .target(name: "CSignals"),
     .target(name: "CPorts"),
+    .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),
     .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),

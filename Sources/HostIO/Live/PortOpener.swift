@@ -5,6 +5,7 @@ public enum PortOpener {
     switch address {
     case .socketCAN(let interface): try SocketCANPort(interface: interface)
     case .multicast(let group, let port): try MulticastPort(name: address.busName, group: group, port: port)
+    case .pcap(let interface, let filter): try PcapPort(interface: interface, filter: filter)
     case .socketcand, .slcan: throw .unsupported(address.description, what: "open a live bus")
     }
   }
