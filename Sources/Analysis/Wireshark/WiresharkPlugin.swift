@@ -28,7 +28,7 @@ public struct WiresharkPlugin {
     text =
       WiresharkPlugin.head(protocols, version) + WiresharkTables.text(protocols) + WiresharkPlugin.defaults(defaults)
       + WiresharkRuntime.values + WiresharkRuntime.profiles + WiresharkRuntime.choosing + WiresharkRuntime.frames
-      + WiresharkChain.tables + WiresharkChain.code + WiresharkRuntime.end
+      + WiresharkChain.tables + WiresharkChain.code + WiresharkRecords.code + WiresharkRuntime.end
   }
 
   /// Profiles that the preference `linkbms.profile` offers beside `automatic`.

@@ -188,7 +188,6 @@ enum WiresharkRuntime {
       checksum = ProtoExpert.new("linkbms.crc", "CRC wrong", expert.group.CHECKSUM, expert.severity.ERROR),
     }
     local all_fields = {}
-    for _, each in pairs(field) do all_fields[#all_fields + 1] = each end
 
     local made = {}
     local function field_for(protocol, message, signal)
@@ -296,6 +295,8 @@ enum WiresharkRuntime {
 extension WiresharkRuntime {
   /// What has to stand last.
   static let end = #"""
+    for _, each in pairs(field) do all_fields[#all_fields + 1] = each end
+    for _, each in pairs(rule_field) do all_fields[#all_fields + 1] = each end
     linkbms.fields = all_fields
     local all_experts = {}
     for _, each in pairs(expert_of) do all_experts[#all_experts + 1] = each end
