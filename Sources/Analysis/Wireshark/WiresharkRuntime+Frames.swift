@@ -110,9 +110,9 @@ extension WiresharkRuntime {
     local interface_name = Field.new("frame.interface_name")
     local remote_flag = Field.new("can.flags.rtr")
 
-    local by_bus, for_all, problems
+    local by_bus, has_buses, for_all, problems
     local function settle()
-      by_bus, for_all, problems = {}, nil, {}
+      by_bus, has_buses, for_all, problems = {}, false, nil, {}
       local chosen = profile_names[linkbms.prefs.profile]
       if chosen and chosen ~= "automatic" then for_all = profile_of(chosen, problems) end
       for part in linkbms.prefs.buses:gmatch("[^;]+") do
@@ -122,7 +122,7 @@ extension WiresharkRuntime {
         elseif bus == "*" then
           for_all = profile_of(text, problems)
         else
-          by_bus[bus] = profile_of(text, problems)
+          by_bus[bus], has_buses = profile_of(text, problems), true
         end
       end
     end
@@ -135,6 +135,81 @@ extension WiresharkRuntime {
   static let frames = #"""
     -- ==== CAN frames ====
 
+    -- Everything that a payload says under a slot: signals with values and words, and the line for the packet list.
+    local function decode(slot, payload, length)
+      local bytes = length > 0 and { payload:byte(1, length) } or {}
+      local decoded, info = {}, { slot.title }
+      local layout = slot.layout
+      local raws = slot.message.multiplexed and {}
+      for order = 1, #layout do
+        local signal = layout[order]
+        if length >= signal.needs and (not raws or is_selected(signal, layout, raws)) then
+          local raw, value, digits = read(bytes, signal)
+          if raws then raws[order] = raw end
+          local label = signal.labels and signal.labels[raw]
+          local text = label and label .. " (" .. digits .. signal.suffix .. ")" or digits .. signal.suffix
+          local part = { signal = signal, value = value, text = signal.name .. ": " .. text }
+          decoded[#decoded + 1] = part
+          local flag = signal.flag
+          if not flag then
+            info[#info + 1] = signal.name .. " " .. (label or text)
+          elseif flag.values and flag.values[raw] or not flag.values and raw ~= 0 then
+            part.words = flag[1] .. ": " .. flag[2]
+            decoded.has_flags = true
+            info[#info + 1] = "! " .. part.words
+          end
+        end
+      end
+      decoded.info = table.concat(info, "  ")
+      return decoded
+    end
+
+    -- A battery says the same many times a minute: payloads seen are remembered, up to a number.
+    local most_remembered = 500
+    local function remembered(slot, payload, length)
+      local decoded = slot.remembered[payload]
+      if decoded then return decoded end
+      if slot.remembered_count >= most_remembered then slot.remembered, slot.remembered_count = {}, 0 end
+      decoded = decode(slot, payload, length)
+      slot.remembered[payload], slot.remembered_count = decoded, slot.remembered_count + 1
+      return decoded
+    end
+
+    local own_dissector
+    local function fill(tvb, tree, slot, decoded, length)
+      -- Without a visible tree only what a filter or a column asks for is added: the rest would cost and show nothing.
+      local is_visible = tree.visible
+      if not is_visible and not decoded.has_flags and #problems == 0 and not tree:referenced(own_dissector) then return end
+      local message = slot.message
+      local item = tree:add(linkbms, tvb:range(0, length), "LinkBMS: " .. slot.title)
+      local function add(protofield, value)
+        if value and (is_visible or tree:referenced(protofield)) then item:add(protofield, value):set_generated() end
+      end
+      add(field.protocol, slot.protocol.name)
+      add(field.variant, slot.variant)
+      add(field.message, message.name)
+      add(field.sender, message.sender)
+      add(field.address, slot.address)
+      for _, problem in ipairs(problems) do item:add_proto_expert_info(expert_of.setting, "linkbms preferences: " .. problem) end
+      -- Bits of one byte share its range.
+      local first, count, range
+      for index = 1, #decoded do
+        local part = decoded[index]
+        local signal = part.signal
+        if is_visible or part.words or tree:referenced(signal.protofield) then
+          if signal.first ~= first or signal.count ~= count then
+            first, count = signal.first, signal.count
+            range = tvb:range(first, count)
+          end
+          local added = item:add(signal.protofield, range, part.value, part.text)
+          if part.words then
+            item:add(field.flag, range, part.words)
+            added:add_proto_expert_info(expert_of[signal.flag[1]], part.words)
+          end
+        end
+      end
+    end
+
     local function dissect(tvb, pinfo, tree, width)
       local length = tvb:len()
       if length == 0 then
@@ -143,9 +218,12 @@ extension WiresharkRuntime {
       end
       if not by_bus then settle() end
       local id = pinfo.match_uint
-      local name = interface_name()
-      local bus = name and name.value or ""
-      local profile = by_bus[bus] or for_all
+      local profile, bus = for_all, ""
+      if has_buses or not for_all then
+        local name = interface_name()
+        bus = name and name.value or ""
+        profile = by_bus[bus] or for_all
+      end
       local slot
       if profile then
         slot = profile[width][id]
@@ -153,48 +231,17 @@ extension WiresharkRuntime {
         slot = automatic(bus, width, id, tvb, length, not pinfo.visited)
       end
       if not slot then return 0 end
-
-      local message = slot.message
-      local item = tree:add(linkbms, tvb:range(0, length), "LinkBMS: " .. slot.title)
-      item:add(field.protocol, slot.protocol.name):set_generated()
-      if slot.variant then item:add(field.variant, slot.variant):set_generated() end
-      item:add(field.message, message.name):set_generated()
-      if message.sender then item:add(field.sender, message.sender):set_generated() end
-      if slot.address then item:add(field.address, slot.address):set_generated() end
-      for _, problem in ipairs(problems) do item:add_proto_expert_info(expert_of.setting, "linkbms preferences: " .. problem) end
-
-      local info = { slot.title }
-      local layout = slot.layout
-      local bytes = bytes_of(tvb, length)
-      local raws = message.multiplexed and {}
-      for order = 1, #layout do
-        local signal = layout[order]
-        if length >= signal.needs and (not raws or is_selected(signal, layout, raws)) then
-          local raw, value, digits = read(bytes, signal)
-          if raws then raws[order] = raw end
-          local label = signal.labels and signal.labels[raw]
-          local text
-          if label then text = label .. " (" .. digits .. signal.suffix .. ")" else text = digits .. signal.suffix end
-          local part = item:add(signal.protofield, tvb:range(signal.first, signal.count), value, signal.name .. ": " .. text)
-          local flag = signal.flag
-          if not flag then
-            info[#info + 1] = signal.name .. " " .. (label or text)
-          elseif flag.values and flag.values[raw] or not flag.values and raw ~= 0 then
-            local words = flag[1] .. ": " .. flag[2]
-            item:add(field.flag, tvb:range(signal.first, signal.count), words)
-            part:add_proto_expert_info(expert_of[flag[1]], words)
-            info[#info + 1] = "! " .. words
-          end
-        end
-      end
+      local decoded = remembered(slot, length > 0 and tvb:raw(0, length) or "", length)
+      fill(tvb, tree, slot, decoded, length)
       pinfo.cols.protocol = slot.protocol.name
-      pinfo.cols.info = table.concat(info, "  ")
+      pinfo.cols.info = decoded.info
       return length > 0 and length or 1
     end
 
     function linkbms.dissector(tvb, pinfo, tree) return dissect(tvb, pinfo, tree, "extended") end
     function standard_door.dissector(tvb, pinfo, tree) return dissect(tvb, pinfo, tree, "standard") end
 
+    own_dissector = Dissector.get("linkbms")
     local extended_ids, standard_ids = DissectorTable.get("can.extended_id"), DissectorTable.get("can.id")
     for id in pairs(candidates.extended) do extended_ids:add(id, linkbms) end
     for id in pairs(candidates.standard) do standard_ids:add(id, standard_door) end

@@ -246,7 +246,7 @@ enum WiresharkRuntime {
           if not of_width[id] then
             of_width[id] = {
               protocol = protocol, variant = variant, message = message, layout = layout, address = row[4] and address,
-              title = message.name .. (row[4] and "@" .. address or ""),
+              title = message.name .. (row[4] and "@" .. address or ""), remembered = {}, remembered_count = 0,
             }
           end
         end
