@@ -34,6 +34,7 @@ public enum ScenarioFile {
         case "duration": scenario.duration = number(value, key) ?? 600
         case "state": state(value)
         case "plant": plant(value)
+        case "installation": scenario.installation = InstallationReader.read(value, &problems)
         case "pinned": pinned(value)
         case "load": for step in value.items(key, &problems) { load(step) }
         case "chain":
@@ -51,8 +52,9 @@ public enum ScenarioFile {
       }
       let installed = ChainNumber.allCases.map { scenario.installed($0) }
       scenario.pack.modules = ChainNumber.allCases.flatMap { chain in
-        [Int](repeating: scenario.configuration.cellsPerModule(chain), count: installed[chain.index])
+        [Int](repeating: scenario.installedCells(chain), count: installed[chain.index])
       }
+      if let isLFP = scenario.installation.isLFP { scenario.pack.isLFP = isLFP }
     }
 
     /// `{ protocol: deye-hv, variant: deye-hv, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`

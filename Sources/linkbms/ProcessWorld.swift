@@ -8,6 +8,7 @@ struct ProcessWorld: World {
   let terminal: Terminal
   var openCapture: String?
   private var definitions = LoadedDefinitions()
+  private var lines: AskedLines?
 
   init() {
     let device = TerminalDevice(descriptor: 1)
@@ -32,6 +33,13 @@ struct ProcessWorld: World {
   }
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
+
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    let source = lines ?? (inputIsTerminal ? .editor : .plain)
+    lines = source
+    try flush()
+    return try source.next(prompt)
+  }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }
 
