@@ -46,6 +46,8 @@ public struct Installation: Equatable, Sendable {
   public var inputGain = 1.0
   /// V-out is measured so much too high, as a factor.
   public var outputGain = 1.0
+  /// The current is measured so much too high, as a factor.
+  public var currentGain = 1.0
 
   /// Everything as configured.
   public init() {}
@@ -61,6 +63,6 @@ public struct Installation: Equatable, Sendable {
     return one.swappedSenseWires == other.swappedSenseWires && one.isCurrentReversed == other.isCurrentReversed
       && one.isLFP == other.isLFP && one.isCANOnWrongPort == other.isCANOnWrongPort && one.openSensors == other.openSensors
       && one.ntcResistance == other.ntcResistance && one.ntcBeta == other.ntcBeta && one.isOutputShorted == other.isOutputShorted
-      && one.inputGain == other.inputGain && one.outputGain == other.outputGain
+      && one.inputGain == other.inputGain && one.outputGain == other.outputGain && one.currentGain == other.currentGain
   }
 }

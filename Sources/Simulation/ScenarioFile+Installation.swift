@@ -6,6 +6,7 @@ enum InstallationReader {
   static let keys = [
     "bms1-cells-per-module", "bms2-cells-per-module", "swapped-sense-wires", "missing-module", "chain-reversed", "current-reversed",
     "cells", "can-on-wrong-port", "open-sensor", "ntc-resistance", "ntc-beta", "output-shorted", "v-in-gain", "v-out-gain",
+    "current-gain",
   ]
 
   static func read(_ node: YAMLNode, _ problems: inout [DefinitionProblem]) -> Installation {
@@ -34,6 +35,7 @@ enum InstallationReader {
       case "ntc-beta": installation.ntcBeta = Int32(value.integer(key, in: 2000...6000, &problems) ?? 0)
       case "v-in-gain": installation.inputGain = gain(value, key, &problems)
       case "v-out-gain": installation.outputGain = gain(value, key, &problems)
+      case "current-gain": installation.currentGain = gain(value, key, &problems)
       default:
         problems.append(value.problem(.unknownKey, "unknown key \"\(key)\"" + NearestName.hint(key, in: keys)))
       }

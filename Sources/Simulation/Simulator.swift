@@ -71,6 +71,7 @@ public struct Simulator: Sendable {
     pdu.isOutputShorted = scenario.installation.isOutputShorted
     pdu.inputGain = scenario.installation.inputGain
     pdu.outputGain = scenario.installation.outputGain
+    pdu.currentGain = scenario.installation.currentGain
     clock_ns = Simulator.epoch_ns
     isActive = scenario.faults.map { _ in false }
     auditor = Auditor(scenario.configuration)

@@ -26,6 +26,8 @@ public struct VirtualPDU: Sendable {
   public var outputGain = 1.0
   /// The current sensor is the wrong way round.
   public var isCurrentReversed = false
+  /// Share by which the current is measured too high.
+  public var currentGain = 1.0
   /// Noise of the current sensor, A.
   public var currentNoise = 0.02
 
@@ -75,7 +77,7 @@ public struct VirtualPDU: Sendable {
 
   /// What the sensors say, as raw readings: 1 mA and 10 mV a count, as the factory calibration has it.
   public func read(current: Double, input: Double, into readings: inout Readings, random: inout SplitMix64) {
-    let sensed = (isCurrentReversed ? -current : current) + currentOffset + currentNoise * random.normal()
+    let sensed = (isCurrentReversed ? -current : current) * currentGain + currentOffset + currentNoise * random.normal()
     readings.currentRaw = Int32(clamping: Int64((sensed * 1000).rounded()))
     readings.inputRaw = Int32(clamping: Int64((input * inputGain * 100).rounded()))
     readings.outputRaw = Int32(clamping: Int64((output * outputGain * 100).rounded()))

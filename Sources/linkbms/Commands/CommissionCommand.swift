@@ -1,4 +1,6 @@
+import Analysis
 import ArgumentParser
+import Bus
 import Controller
 import Formats
 import HostIO
@@ -101,11 +103,10 @@ struct CommissionCommand: ToolCommand {
       run: run, text: text, statePath: path, configurationPath: config, saysYes: yes,
       script: try script(guide))
     let status = try session.go(&plant, in: &world)
+    let date = "\(CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns))) UTC"
+    let record = CommissionReport(session.run.state, session.run.configuration, plant: plant.name, date: date)
     for path in report {
-      try OutputFile.write(
-        CommissionReport(session.run.state, session.run.configuration, plant: plant.name).text(
-          CommissionReport.Format(path) ?? .markdown),
-        to: path)
+      try OutputFile.write(record.text(CommissionReport.Format(path) ?? .markdown), to: path)
       world.note("linkbms: wrote \(path)")
     }
     return status

@@ -223,7 +223,7 @@ extension Checks {
   // MARK: Channels
 
   func channel(_ chain: ChainNumber, _ id: CheckID) -> CheckResult {
-    let counted = Int(state.number("\(chain.word.lowercased())-modules") ?? Double(configuration.slaves(chain)))
+    let counted = state.count("\(chain.word.lowercased())-modules") ?? configuration.slaves(chain)
     let expected = counted > 0 ? "OK" : "OFF"
     let found = status(chain)
     let lost = step?.readings.lostModules[chain.index] ?? 255

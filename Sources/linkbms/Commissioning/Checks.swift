@@ -84,7 +84,7 @@ struct Checks {
   }
 
   private func modules() -> CheckResult {
-    let counted = [state.number("bms1-modules") ?? 0, state.number("bms2-modules") ?? 0].map { Int($0) }
+    let counted = [state.count("bms1-modules") ?? 0, state.count("bms2-modules") ?? 0]
     let set = ChainNumber.allCases.map { configuration.slaves($0) }
     let measured = "configured \(set[0]) on BMS1, \(set[1]) on BMS2"
     let expected = "counted \(counted[0]) and \(counted[1])"
@@ -94,8 +94,8 @@ struct Checks {
   private func cellsPerModule() -> CheckResult {
     var isSame = true
     var (set, soldered) = ([String](), [String]())
-    for chain in ChainNumber.allCases where (state.number("\(chain.word.lowercased())-modules") ?? 0) > 0 {
-      let wanted = Int(state.number("\(chain.word.lowercased())-cells") ?? 0)
+    for chain in ChainNumber.allCases where (state.count("\(chain.word.lowercased())-modules") ?? 0) > 0 {
+      let wanted = state.count("\(chain.word.lowercased())-cells") ?? 0
       let found = configuration.cellsPerModule(chain)
       if wanted != found { isSame = false }
       set.append("\(chain.word) \(found)")

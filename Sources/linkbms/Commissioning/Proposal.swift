@@ -29,9 +29,9 @@ extension Checks {
     for chain in ChainNumber.allCases {
       let name = chain.word.lowercased()
       guard let modules = state.number("\(name)-modules") else { continue }
-      wanted[chain == .bms1 ? .bms1Slaves : .bms2Slaves] = Int32(modules)
+      wanted[chain == .bms1 ? .bms1Slaves : .bms2Slaves] = Number.int32(modules)
       if modules > 0, let cells = state.number("\(name)-cells"), cells >= 7 {
-        wanted[chain == .bms1 ? .bms1Cells : .bms2Cells] = Int32(cells)
+        wanted[chain == .bms1 ? .bms1Cells : .bms2Cells] = Number.int32(cells)
       }
     }
     wanted[.cellCount] = wanted[.bms1Slaves] &* wanted[.bms1Cells] &+ wanted[.bms2Slaves] &* wanted[.bms2Cells]
@@ -42,10 +42,10 @@ extension Checks {
     }
     if let capacity = state.number("capacity"), abs(capacity * 1000 - Double(wanted[.capacity])) > Double(wanted[.capacity]) * 0.02
     {
-      wanted[.capacity] = Int32(capacity * 1000)
+      wanted[.capacity] = Number.int32(capacity * 1000)
     }
-    if let resistance = state.number("ntc-resistance"), resistance >= 1000 { wanted[.ntcResistance] = Int32(resistance) }
-    if let beta = state.number("ntc-beta"), beta >= 2000 { wanted[.ntcBeta] = Int32(beta) }
+    if let resistance = state.number("ntc-resistance"), resistance >= 1000 { wanted[.ntcResistance] = Number.int32(resistance) }
+    if let beta = state.number("ntc-beta"), beta >= 2000 { wanted[.ntcBeta] = Number.int32(beta) }
     return changed(.configuration, to: wanted)
   }
 
@@ -93,7 +93,7 @@ extension Checks {
     }
     let raw = step.readings.inputRaw
     return calibrated(
-      .vIn, .input(raw: raw, millivolts: Int32(clamping: Int64((meter * 1000).rounded()))), raw: raw,
+      .vIn, .input(raw: raw, millivolts: Number.int32(meter * 1000)), raw: raw,
       now: "V-in \(volts(Calibration.input(raw, configuration)))",
       then: { "\(volts(Calibration.input(raw, $0))) (the multimeter's)" },
       refusal: "V-in cannot be calibrated at \(Number.text(meter, 1, "V")): the point is closer than 5 % of full scale to 0.")
@@ -129,8 +129,8 @@ extension Checks {
     // Another sign is no matter of calibration: the sensor is reversed.
     guard own * shown > 0, abs(own - shown) > 0.3 + abs(shown) * 0.05 else { return (nil, nil) }
     return calibrated(
-      .current, .currentHigh(raw: raw, milliamperes: Int32(clamping: Int64((shown * 1000).rounded()))), raw: raw,
-      now: amperes(Int32(clamping: Int64(own * 1000))),
+      .current, .currentHigh(raw: raw, milliamperes: Number.int32(shown * 1000)), raw: raw,
+      now: amperes(Number.int32(own * 1000)),
       then: { "\(amperes(Calibration.current(raw, $0))) (the instrument's)" },
       refusal:
         "The high point cannot be set at \(Number.text(shown, 1, "A")): closer than 5 % of full scale to the low one. Take a higher current."

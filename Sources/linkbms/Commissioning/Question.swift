@@ -75,6 +75,9 @@ enum Number {
     return value
   }
 
+  /// The nearest whole number that fits.
+  static func int32(_ value: Double) -> Int32 { value.isFinite ? Int32(max(-2e9, min(2e9, value.rounded()))) : 0 }
+
   /// So many decimals, zeros at the end kept away.
   static func text(_ value: Double, _ decimals: Int) -> String {
     var scale = 1.0

@@ -91,6 +91,9 @@ struct CommissioningState: Sendable, Equatable {
 
   /// A number that was answered.
   func number(_ id: String) -> Double? { answer(id).flatMap { Number.value($0) } }
+
+  /// A count that was answered. A state is a file that anybody may have edited: nothing in it is too large to be counted.
+  func count(_ id: String) -> Int? { number(id).map { Int(Number.int32($0)) } }
 }
 
 /// The time constant and the end of a precharge.

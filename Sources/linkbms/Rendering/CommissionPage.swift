@@ -8,7 +8,7 @@ struct CommissionPage {
 
   var html: String {
     var body = "<h1>\(escaped(report.verdict))</h1>\n"
-    body += "<p class=facts>Plant \(escaped(report.plant)) · linkbms \(Version.text)</p>\n"
+    body += "<p class=facts>Plant \(escaped(report.plant)) · \(escaped(report.date)) · linkbms \(Version.text)</p>\n"
     body += "<table><thead><tr><th>Step</th><th></th><th>Verdict</th></tr></thead><tbody>\n"
     for record in report.state.records {
       body += "<tr><td>\(record.number)</td><td>\(escaped(record.title))</td><td class=\(record.verdict.rawValue)>"

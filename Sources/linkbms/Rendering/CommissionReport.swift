@@ -17,11 +17,14 @@ struct CommissionReport {
   let state: CommissioningState
   let configuration: Configuration
   let plant: String
+  /// When it was written, for people.
+  let date: String
 
-  init(_ state: CommissioningState, _ configuration: Configuration, plant: String) {
+  init(_ state: CommissioningState, _ configuration: Configuration, plant: String, date: String) {
     self.state = state
     self.configuration = configuration
     self.plant = plant
+    self.date = date
   }
 
   func text(_ format: Format) -> String {
@@ -58,7 +61,7 @@ struct CommissionReport {
   // MARK: Markdown
 
   private var markdown: String {
-    var lines = ["# \(verdict)", "", "Plant: `\(plant)`. linkbms \(Version.text).", ""]
+    var lines = ["# \(verdict)", "", "Plant: `\(plant)`. \(date). linkbms \(Version.text).", ""]
     lines += ["| step | title | verdict |", "|---|---|---|"]
     lines += state.records.map {
       "| \($0.number) | \(cell($0.title)) | \($0.verdict.rawValue)\($0.reason.isEmpty ? "" : ": " + cell($0.reason)) |"
@@ -116,6 +119,7 @@ struct CommissionReport {
   private var json: String {
     var fields = [
       "\"verdict\":\(JSONText.quoted(verdict))", "\"plant\":\(JSONText.quoted(plant))", "\"tool\":\"linkbms \(Version.text)\"",
+      "\"date\":\(JSONText.quoted(date))",
     ]
     fields.append("\"finished\":\(state.step > 16)")
     fields.append("\"steps\":[\n\(state.records.map(CommissioningStateFile.record).joined(separator: ",\n"))]")

@@ -35,7 +35,7 @@ struct CurveText {
 
   private func place(_ share: Double, _ count: Int) -> Int {
     guard share.isFinite else { return 0 }
-    return min(count - 1, max(0, Int(share * Double(count - 1) + 0.5)))
+    return Int(max(0, min(1, share)) * Double(count - 1) + 0.5)
   }
 
   private func picture(_ dots: [Bool], _ columns: Int, top: Double, low: Double, _ unit: String) -> [String] {
