@@ -28,8 +28,9 @@ enum CommandRegistry {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
       ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self,
-      FaultMatrixCommand.self, CommissionCommand.self,
+      FaultMatrixCommand.self,
       ConfigCommand.self, VersionCommand.self,
+      CommissionCommand.self,
     ]
   }
 

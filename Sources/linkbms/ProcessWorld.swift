@@ -8,7 +8,6 @@ struct ProcessWorld: World {
   let terminal: Terminal
   var openCapture: String?
   private var definitions = LoadedDefinitions()
-  private var lines: AskedLines?
 
   init() {
     let device = TerminalDevice(descriptor: 1)
@@ -33,6 +32,9 @@ struct ProcessWorld: World {
   }
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
+
+  /// Made when somebody is asked for the first time: it takes the terminal.
+  private var lines: AskedLines?
 
   mutating func ask(_ prompt: String) throws(WorldError) -> String? {
     let source = lines ?? (inputIsTerminal ? .editor : .plain)

@@ -7,7 +7,7 @@ struct CommissioningRun {
   /// What the owner is to do, in this order.
   enum Output {
     case show(Block)
-    case order(PlantOrder)
+    case order(CommissioningOrder)
     /// The state has changed: keep it.
     case save
     /// Write the configuration where the person wants it.
@@ -51,7 +51,7 @@ struct CommissioningRun {
   private var charge: ChargeWatch?
   private var doubt: ChargeWatch.Doubt?
   private var lastProgress = 0.0
-  private var listener: BusListener
+  private var listener: InverterListener
   private var heard: BusHeard?
   private var isWatchingNow = false
   /// Answers from before a crash may be used once more.
@@ -63,7 +63,7 @@ struct CommissioningRun {
     self.configuration = configuration
     self.state = state
     self.isResumed = isResumed
-    listener = BusListener(library)
+    listener = InverterListener(library)
   }
 
   /// Whether the plant is to be stepped until it is not any more.

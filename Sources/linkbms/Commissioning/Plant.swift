@@ -12,7 +12,7 @@ struct ContactorPermission: Sendable {
 }
 
 /// What commissioning asks of the system that is being commissioned.
-enum PlantOrder: Sendable {
+enum CommissioningOrder: Sendable {
   /// Opens the contactors and keeps them open. Always obeyed, at once.
   case hold
   /// Lets the controller close the contactors when every condition of its own holds as well.
@@ -46,7 +46,7 @@ protocol CommissioningPlant {
   /// What the controller works by.
   var configuration: Configuration { get }
   /// Does what is asked.
-  mutating func perform(_ order: PlantOrder) throws(WorldError)
+  mutating func perform(_ order: CommissioningOrder) throws(WorldError)
   /// Waits for the next step of the controller.
   /// - Parameter isFine: as many steps as there can be: a precharge takes a tenth of a second.
   mutating func step(isFine: Bool) throws(WorldError) -> PlantStep

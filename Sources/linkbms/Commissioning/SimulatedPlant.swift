@@ -42,7 +42,7 @@ struct SimulatedPlant: CommissioningPlant {
     return definition?.link(variant: definition?.variant(name.variant)?.name)
   }
 
-  mutating func perform(_ order: PlantOrder) {
+  mutating func perform(_ order: CommissioningOrder) {
     switch order {
     case .hold: simulator.order(.hold)
     case .close: simulator.order(.release)

@@ -10,8 +10,6 @@ struct ShellWorld: World {
   private var redirections: [Redirection] = []
   private var definitions = LoadedDefinitions()
   var openCapture: String?
-  /// The prompt's own line editor; `nil` in scripts, whose lines are commands and no answers.
-  var asked: AskedLines?
   /// `set format`.
   var defaultFormat = OutputFormat.text
 
@@ -41,6 +39,9 @@ struct ShellWorld: World {
   }
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
+
+  /// The prompt's own line editor; `nil` in scripts, whose lines are commands and no answers.
+  var asked: AskedLines?
 
   mutating func ask(_ prompt: String) throws(WorldError) -> String? {
     guard let asked else { throw WorldError(message: "nobody can be asked in a script: give the answers in a file") }

@@ -87,17 +87,19 @@ struct CommissionPage {
       + chart(
         "Lowest and highest cell", [samples.map { ($0.time / 60, $0.low) }, samples.map { ($0.time / 60, $0.high) }],
         names: ["lowest cell", "highest cell"], unit: "V", xUnit: "min", decimals: 3)
-      + chart("Current", [samples.map { ($0.time / 60, $0.current) }], names: ["current"], unit: "A", xUnit: "min", decimals: 1)
+      + chart("Current", [samples.map { ($0.time / 60, $0.current) }], names: ["current"], unit: "A", xUnit: "min", decimals: 1, fromZero: true)
       + "</section>\n"
   }
 
   private func chart(
-    _ title: String, _ lines: [[(x: Double, y: Double)]], names: [String], unit: String, xUnit: String, decimals: Int
+    _ title: String, _ lines: [[(x: Double, y: Double)]], names: [String], unit: String, xUnit: String, decimals: Int,
+    fromZero: Bool = false
   ) -> String {
     let points = lines.flatMap { $0 }
-    guard let left = points.map(\.x).min(), let right = points.map(\.x).max(), right > left, let low = points.map(\.y).min(),
-      let high = points.map(\.y).max()
+    guard let left = points.map(\.x).min(), let right = points.map(\.x).max(), right > left, let least = points.map(\.y).min(),
+      let most = points.map(\.y).max()
     else { return "" }
+    let (low, high) = fromZero ? (min(0, least), max(0, most)) : (least, most)
     let (width, height, margin, bottom) = (720.0, 200.0, 64.0, 22.0)
     let room = max(high - low, 0.001)
     func x(_ value: Double) -> String { Number.text(margin + (value - left) / (right - left) * (width - margin - 8), 1) }

@@ -17,7 +17,7 @@ struct BusHeard: Sendable, Equatable {
 }
 
 /// Listens before anything is said.
-struct BusListener: Sendable {
+struct InverterListener: Sendable {
   private let library: DefinitionLibrary
   private var records: [CANRecord] = []
   private var errors = 0
@@ -37,7 +37,7 @@ struct BusListener: Sendable {
     for record in heard {
       frames += 1
       if record.frame.flags.contains(.error) { errors += 1 }
-      if records.count < BusListener.most { records.append(record) }
+      if records.count < InverterListener.most { records.append(record) }
     }
   }
 
