@@ -32,6 +32,8 @@ struct SimulatedPlant: CommissioningPlant {
   }
 
   var configuration: Configuration { simulator.scenario.configuration }
+  /// What the simulation's own auditor says: rules that must always hold.
+  var brokenRules: [Auditor.Violation] { simulator.auditor.violations }
 
   /// What the controller speaks by its configuration; `nil` = nothing.
   private func battery(_ configuration: Configuration) -> CompiledLink? {

@@ -87,7 +87,9 @@ struct CommissionPage {
       + chart(
         "Lowest and highest cell", [samples.map { ($0.time / 60, $0.low) }, samples.map { ($0.time / 60, $0.high) }],
         names: ["lowest cell", "highest cell"], unit: "V", xUnit: "min", decimals: 3)
-      + chart("Current", [samples.map { ($0.time / 60, $0.current) }], names: ["current"], unit: "A", xUnit: "min", decimals: 1, fromZero: true)
+      + chart(
+        "Current", [samples.map { ($0.time / 60, $0.current) }], names: ["current"], unit: "A", xUnit: "min", decimals: 1,
+        fromZero: true)
       + "</section>\n"
   }
 

@@ -55,6 +55,7 @@ import Testing
         #expect(again.step == rig.run.state.step && again.records == rig.run.state.records, "seed \(seed)")
       }
     }
+    #expect(rig.plant.brokenRules.isEmpty, "seed \(seed): \(rig.plant.brokenRules)")
     #expect(rig.violations == 0, "seed \(seed)")
     #expect(withWords || (rig.closings == 0 && rig.closedAt.isEmpty), "seed \(seed)")
     #expect(asked > 50 || rig.run.end == .finished, "seed \(seed)")

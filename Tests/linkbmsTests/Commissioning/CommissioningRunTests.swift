@@ -40,7 +40,7 @@ import Testing
     #expect(open == nil && rig.run.end == .finished, "\(String(describing: open)) \(String(describing: rig.failed))")
     #expect(rig.run.state.records.allSatisfy { $0.verdict == .passed })
     #expect(rig.closings == 2 && rig.closedAt == [16] && rig.violations == 0)
-    #expect(rig.written.isEmpty)
+    #expect(rig.written.isEmpty && rig.plant.brokenRules.isEmpty, "\(rig.plant.brokenRules)")
     #expect(rig.run.state.charge.count > 100)
     let figures = try #require(PrechargeFigures(rig.run.state.curve))
     // 100 Ω and 1.5 mF.
@@ -120,6 +120,15 @@ import Testing
     #expect(rig.go()?.id == "again")
     #expect(rig.texts.contains { $0.contains("step 13 is not passed") })
     #expect(rig.closings == 0)
+  }
+
+  @Test(arguments: ["quit", "repeat", "back", nil] as [String?]) func whoeverLeavesLeavesContactorsOpen(word: String?) throws {
+    var rig = try CommissioningRig(CommissioningRig.scenario("good-one-chain"))
+    rig.go(until: "clamp")
+    #expect(rig.plant.step(isFine: false).engine.outputs.contactors == [.negative, .positive])
+    rig.obey(word.map { rig.run.answer($0) } ?? rig.run.leave())
+    for _ in 0..<40 { _ = rig.plant.step(isFine: false) }
+    #expect(rig.plant.step(isFine: false).engine.outputs.contactors.isEmpty)
   }
 
   @Test(arguments: ["yes", "Close contactors", "close contactor", "close contactors now", "CLOSE CONTACTORS", ""])
