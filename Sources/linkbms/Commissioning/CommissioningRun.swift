@@ -47,7 +47,7 @@ struct CommissioningRun {
   private var pending: Pending?
   private var observation: Observation?
   private var seconds = 0.0
-  private var isReduced = false
+  private var limits = Guide.Limits.full
   private var charge: ChargeWatch?
   private var doubt: ChargeWatch.Doubt?
   private var lastProgress = 0.0
@@ -69,7 +69,10 @@ struct CommissioningRun {
   /// Whether the plant is to be stepped until it is not any more.
   var isWatching: Bool { isWatchingNow }
   /// Whether steps should be as short as they can be.
-  var wantsFineSteps: Bool { isWatchingNow && observation?.watch == .close && observation?.positiveAt == nil }
+  var wantsFineSteps: Bool {
+    guard isWatchingNow, let observation, observation.watch == .close, observation.positiveAt == nil else { return false }
+    return observation.last?.engine.outputs.contactors.isEmpty == false
+  }
 
   /// What is asked now.
   var question: Question? {
@@ -205,6 +208,8 @@ struct CommissioningRun {
       }
       guard let missing = missingForClosing else {
         note("contactors: closing confirmed")
+        // After three failures the controller waits for a reset; whoever types the words has seen them.
+        if observation?.last?.engine.isPrechargeLatched == true { out.append(.order(.reset)) }
         out.append(.order(.close(permission)))
         pending = nil
         stage += 1
@@ -221,7 +226,7 @@ struct CommissioningRun {
       configuration = proposal.configuration
       state.configuration = ConfigurationFile.text(configuration)
       for line in proposal.lines { note(line) }
-      out += [.order(.configure(isReduced ? reduced : configuration)), .write(configuration)]
+      out += [.order(.configure(limited)), .write(configuration)]
       // What was measured before the change says nothing of what is now.
       watch(3, .settle)
     case .ask(let asked):
@@ -273,8 +278,8 @@ struct CommissioningRun {
     stage = 0
     pending = nil
     isWatchingNow = false
-    if isReduced || isResumed { out.append(.order(.configure(configuration))) }
-    isReduced = false
+    if limits != .full || isResumed { out.append(.order(.configure(configuration))) }
+    limits = .full
     charge = nil
     doubt = nil
     guard state.step <= guide.steps.count else {
@@ -317,16 +322,15 @@ struct CommissioningRun {
         stage += 1
         note("contactors: opened")
         out.append(.order(.hold))
-      case .limits(let isReduced):
+      case .limits(let limits):
         stage += 1
-        self.isReduced = isReduced
-        out.append(.order(.configure(isReduced ? reduced : configuration)))
-        if isReduced {
-          let item = ConfigurationItem.chargeCurrentMax
-          say(
-            "Limits for the first charge: \(item.textWithUnit(reduced[item])) charging, "
-              + "\(item.textWithUnit(reduced[.dischargeCurrentMax])) discharging.")
-        }
+        self.limits = limits
+        out.append(.order(.configure(limited)))
+        guard limits == .reduced else { continue }
+        let item = ConfigurationItem.chargeCurrentMax
+        say(
+          "Limits for the first charge: \(item.textWithUnit(limited[item])) charging, "
+            + "\(item.textWithUnit(limited[.dischargeCurrentMax])) discharging.")
       }
     }
   }
@@ -340,11 +344,15 @@ struct CommissioningRun {
     pending = .ask(question)
   }
 
-  /// 20 % of the maxima, at most 10 A.
-  private var reduced: Configuration {
+  /// The configuration with the limits that hold now.
+  private var limited: Configuration {
     var changed = configuration
     for item in [ConfigurationItem.chargeCurrentMax, .dischargeCurrentMax] {
-      changed[item] = min(10_000, max(1000, configuration[item] / 5), configuration[item])
+      switch limits {
+      case .none: changed[item] = 0
+      case .reduced: changed[item] = min(10_000, max(1000, configuration[item] / 5), configuration[item])
+      case .full: break
+      }
     }
     return changed
   }
@@ -364,7 +372,7 @@ struct CommissioningRun {
     case .talk: out.append(.order(.mute(false)))
     case .charge:
       doubt = nil
-      charge = ChargeWatch(isReduced ? reduced : configuration, rest: rest)
+      charge = ChargeWatch(limited, rest: rest)
       say("Watching for \(Number.text(time / 60, 0, "min")). On any doubt the contactors open.")
     default: break
     }
@@ -395,7 +403,7 @@ struct CommissioningRun {
     case .listen: heard = listener.verdict()
     case .close:
       // The test's curve is the one to keep: at the second closing the capacitors are half full.
-      if !isReduced { state.curve = seen.curve }
+      if limits == .none { state.curve = seen.curve }
       if seen.curve.count > 1 { show(.curve(seen.curve)) }
     case .charge:
       state.charge = charge?.samples ?? []

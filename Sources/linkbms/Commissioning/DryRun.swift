@@ -32,8 +32,9 @@ enum DryRun {
       return text.wrapped(
         "would ask contactors: type \"\(ContactorPermission.words)\"; only then would the contactors close \(why)", indent: 2)
     case .open: return ["  would open the contactors"]
-    case .limits(let isReduced):
-      return [isReduced ? "  would reduce the limits to 20 %, at most 10 A" : "  would restore the limits"]
+    case .limits(.none): return ["  would allow the inverter no current"]
+    case .limits(.reduced): return ["  would reduce the limits to 20 %, at most 10 A"]
+    case .limits(.full): return ["  would restore the limits"]
     }
   }
 

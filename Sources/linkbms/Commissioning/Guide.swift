@@ -26,7 +26,16 @@ struct Guide: Sendable {
     /// Lets the contactors close, after the person has typed the words. Why, for the question.
     case close(String)
     case open
-    case limits(isReduced: Bool)
+    case limits(Limits)
+  }
+
+  /// What the inverter is allowed.
+  enum Limits: String, CaseIterable, Sendable {
+    /// Nothing: contactors are tried without a load.
+    case none
+    /// 20 % of the maxima, at most 10 A.
+    case reduced
+    case full
   }
 
   /// Why readings are looked at for a while.
@@ -132,12 +141,7 @@ struct Guide: Sendable {
     case "offer": return node.word(kind, as: Offer.self, &problems).map { .offer($0) }
     case "close": return .close(node.text(kind, &problems))
     case "open": return .open
-    case "limits":
-      switch node.text(kind, &problems) {
-      case "reduced": return .limits(isReduced: true)
-      case "full": return .limits(isReduced: false)
-      default: problems.append(node.problem(.value, "limits: found \(node.found), expected reduced, full"))
-      }
+    case "limits": return node.word(kind, as: Limits.self, &problems).map { .limits($0) }
     default: problems.append(node.problem(.unknownKey, "unknown stage \"\(kind)\""))
     }
     return nil

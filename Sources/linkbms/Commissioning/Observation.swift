@@ -119,8 +119,8 @@ struct Observation: Sendable {
       if prechargeFailure != nil { return true }
       guard let status = last?.engine.outputs.status else { return false }
       if let positive = positiveAt, status == .running || status == .warning { return (last?.time ?? 0) - positive > 3 }
-      // It will not close in these.
-      return elapsed > 15 && status != .checking
+      // It will not close in these; after a failed precharge it tries again when the resistor has cooled down, 30 s later.
+      return elapsed > 15 && status != .checking && status != .prechargeError
     case .open:
       guard let step = last, step.engine.outputs.contactors.isEmpty else { return false }
       return Int64(step.engine.values.output_mV) * 2 < Int64(step.engine.values.input_mV)

@@ -32,6 +32,8 @@ struct SimulatedPlant: CommissioningPlant {
   }
 
   var configuration: Configuration { simulator.scenario.configuration }
+  /// A through the battery in fact.
+  var current: Double { simulator.current }
   /// What the simulation's own auditor says: rules that must always hold.
   var brokenRules: [Auditor.Violation] { simulator.auditor.violations }
 

@@ -147,6 +147,44 @@ import Testing
     #expect(rig.texts.contains { $0.contains("raw reading") && $0.contains("→ 5 A (the instrument's)") }, "\(rig.texts.suffix(30))")
   }
 
+  @Test func vOutIsCalibratedBehindClosedContactors() throws {
+    var scenario = try CommissioningRig.scenario("good-one-chain")
+    // Within the 95 % of precharge, and off by more than 2 %.
+    scenario.installation.outputGain = 0.97
+    var rig = try CommissioningRig(scenario)
+    #expect(rig.go(["offer-v-out": "no"])?.id == "again")
+    #expect(rig.failed?.record.title == "V-out against V-in")
+    rig = try CommissioningRig(scenario)
+    rig.go(["offer-v-out": "yes"])
+    #expect(rig.run.end == .finished, "\(String(describing: rig.failed))")
+    #expect(rig.written.count == 1 && abs(rig.run.configuration[.outputHighRaw] - 30_730) < 150)
+  }
+
+  @Test func theContactorTestIsWithoutALoad() throws {
+    var rig = try CommissioningRig(CommissioningRig.scenario("good-one-chain"))
+    rig.go(until: "contactors")
+    rig.obey(rig.run.answer("close contactors"))
+    var most = 0.0
+    while rig.run.isWatching {
+      rig.step()
+      most = max(most, abs(rig.plant.current))
+    }
+    #expect(rig.closings == 1 && rig.run.state.curve.count > 20 && most == 0, "\(most) A")
+  }
+
+  @Test func afterThreeFailedPrechargesItGoesOnWithAReset() throws {
+    var rig = try CommissioningRig(CommissioningRig.scenario("precharge-short"))
+    #expect(rig.go()?.id == "again")
+    for attempt in 2...5 {
+      rig.obey(rig.run.answer("repeat"))
+      #expect(rig.go()?.id == "again")
+      // Each time it was really tried, and failed by itself.
+      #expect(
+        rig.closings == attempt && rig.failed?.record.hint.contains("V-out did not rise") == true,
+        "\(String(describing: rig.failed))")
+    }
+  }
+
   @Test func pointsThatAreTooCloseAreRefused() throws {
     var rig = try CommissioningRig(CommissioningRig.scenario("current-calibration"))
     // 3 A: less than 5 % of 80 A above 0.
