@@ -35,6 +35,8 @@ public struct Simulator: Sendable {
   /// The bus to the inverter, where the scenario has one.
   public private(set) var bus: LinkWorld?
 
+  /// What somebody asked for, for the next step in which no fault asks for something.
+  private var order = Command.none
   private var random: SplitMix64
   private var clock_ns: Int64
   private var nextScan = 0.2
@@ -86,6 +88,9 @@ public struct Simulator: Sendable {
     return bus != nil
   }
 
+  /// Gives the controller a command in the next step.
+  public mutating func order(_ command: Command) { order = command }
+
   /// What passed on the bus since the last call.
   public mutating func takeFrames() -> [CANRecord] { bus?.takeRecords() ?? [] }
 
@@ -115,6 +120,10 @@ public struct Simulator: Sendable {
     applyFaults()
     flow(length)
     measure()
+    if case .none = command {
+      command = order
+      order = .none
+    }
     if case .none = command {} else { auditor.commanded(command) }
     engine.step(now_ns: clock_ns, readings, command)
     if now - storedAt >= 60 {
