@@ -33,6 +33,13 @@ public struct Snapshot: Sendable {
   }
 }
 
+extension Snapshot {
+  /// Whether the state of charge is known: before the first scan of a first start it is not.
+  var knowsCharge: Bool { values.hasCells || values.stateOfCharge != 0 }
+  /// Whether the LinkPDU has said anything: all of its values at 0 is what stands there before.
+  var knowsPDU: Bool { values.hasCells || values.input_mV != 0 || values.output_mV != 0 || values.current_mA != 0 }
+}
+
 /// The network side of the manual's page.
 public struct NetworkFacts: Sendable, Equatable {
   /// WiFi signal, dBm; 0 = WiFi is off or an access point.

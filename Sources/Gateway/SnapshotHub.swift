@@ -49,6 +49,8 @@ public final class SnapshotHub: Sendable {
     private let hub: SnapshotHub
     private var events: [(Event, Configuration)] = []
     private var frames: [CANRecord] = []
+    /// Added to every time that goes out, ns: a simulation's virtual time begins at a person's present.
+    public var shift_ns: Int64 = 0
     /// Events or frames that found no room while readers were in the way for long.
     public private(set) var lost: UInt64 = 0
 
@@ -58,6 +60,7 @@ public final class SnapshotHub: Sendable {
     public mutating func add(_ frame: CANRecord) {
       guard frames.count < SnapshotHub.frameRoom else { return lost &+= 1 }
       frames.append(frame)
+      frames[frames.count - 1].time.nanoseconds &+= shift_ns
     }
 
     /// Keeps a step's events for the next `publish`.
@@ -65,6 +68,7 @@ public final class SnapshotHub: Sendable {
       for index in 0..<list.count {
         guard events.count < SnapshotHub.eventRoom else { return lost &+= 1 }
         events.append((list[index], configuration))
+        events[events.count - 1].0.time_ns &+= shift_ns
       }
     }
 
@@ -72,10 +76,12 @@ public final class SnapshotHub: Sendable {
     /// - Returns: whether it went out; else it is forgotten and only its events and frames are kept.
     @discardableResult
     public mutating func publish(_ snapshot: consuming Snapshot, at now: ContinuousClock.Instant) -> Bool {
-      let kept = snapshot
+      var kept = snapshot
+      kept.time_ns &+= shift_ns
+      let latest = kept
       let (events, frames) = (events, frames)
       let isDone: Void? = hub.state.withLockIfAvailable { state in
-        state.snapshot = kept
+        state.snapshot = latest
         state.sequence &+= 1
         state.heard = now
         for (event, configuration) in events {

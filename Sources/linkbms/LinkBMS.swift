@@ -28,7 +28,7 @@ enum CommandRegistry {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
       ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self,
-      FaultMatrixCommand.self,
+      FaultMatrixCommand.self, CloudCommand.self,
       ConfigCommand.self, VersionCommand.self,
     ]
   }

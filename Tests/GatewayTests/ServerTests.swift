@@ -70,6 +70,8 @@ final class Wire {
       ] { #expect(answer.contains(header), "\(path): \(header)") }
       #expect(!answer.contains("unsafe-inline") && !answer.contains(" style=") && !answer.contains("\r\nserver:"))
     }
+    // A stream has a head and nothing behind it.
+    #expect(try ask(server, "HEAD /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").hasPrefix("HTTP/1.1 200"))
     let head = try ask(server, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     #expect(head.hasPrefix("HTTP/1.1 200") && head.hasSuffix("\r\n\r\n"))
     #expect(try ask(server, "DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").hasPrefix("HTTP/1.1 405"))

@@ -51,6 +51,17 @@ import Testing
     #expect(object["CMn"] is Double)
   }
 
+  @Test func beforeTheFirstReadingNothingIsZero() throws {
+    var rig = Rig()
+    rig.engine.step(now_ns: rig.now_ns, Readings())
+    rig.publisher.publish(Snapshot(rig.engine, Readings(), time_ns: rig.now_ns), at: Rig.published)
+    let object = try object(rig.moment)
+    for key in DataJSON.manualKeys where key != "CCn" { #expect(object[key] is NSNull, "\(key)") }
+    #expect(ParameterView(rig.moment).first.first { $0.id == "soc" }?.text == "–")
+    #expect(!MetricsText.text(rig.moment).contains("linkbms_state_of_charge_ratio"))
+    #expect(HistoryQuantity.stateOfCharge.value(try #require(rig.moment.snapshot)) == nil)
+  }
+
   @Test func theSameContentIsTheSameBytes() {
     let moment = Rig.running().moment
     #expect(DataJSON.bytes(moment) == DataJSON.bytes(moment))

@@ -20,23 +20,17 @@ public final class HistoryKeeper: Sendable {
   private let queue = DispatchQueue(label: "linkbms.history", qos: .utility)
   // Made once, cancelled in `stop`, and touched by nothing else.
   private nonisolated(unsafe) let timer: any DispatchSourceTimer
-  /// Told each minute that has been kept and the events with it.
-  private let onMinute: @Sendable (MinuteRecord) -> Void
 
   /// The name of the master's own history in its store.
   public static let own = "local"
   /// Minutes that wait where the disk takes none: a day.
   static let room = 1440
 
-  /// - Parameter onMinute: told each finished minute, on the keeper's thread; what sends them on.
-  public init(
-    hub: SnapshotHub, store: any HistoryStore, device: String = HistoryKeeper.own,
-    onMinute: @Sendable @escaping (MinuteRecord) -> Void = { _ in }
-  ) {
+  /// Begins to keep what the hub gets.
+  public init(hub: SnapshotHub, store: any HistoryStore, device: String = HistoryKeeper.own) {
     self.hub = hub
     self.store = store
     self.device = device
-    self.onMinute = onMinute
     timer = DispatchSource.makeTimerSource(queue: queue)
     timer.schedule(deadline: .now(), repeating: .milliseconds(500), leeway: .milliseconds(50))
     timer.setEventHandler { [weak self] in self?.look(at: .now) }
@@ -60,7 +54,6 @@ public final class HistoryKeeper: Sendable {
   /// One look.
   func look(at now: ContinuousClock.Instant) {
     let moment = hub.moment(at: now)
-    var finished: MinuteRecord?
     state.withLock { state in
       for event in moment.events where event.number > state.lastEvent {
         state.lastEvent = event.number
@@ -70,11 +63,9 @@ public final class HistoryKeeper: Sendable {
       guard moment.sequence != state.lastSequence, let snapshot = moment.snapshot else { return }
       state.lastSequence = moment.sequence
       guard let record = state.collector.add(snapshot) else { return }
-      finished = record
       state.waiting.append(record)
       flush(&state)
     }
-    if let finished { onMinute(finished) }
   }
 
   private func flush(_ state: inout State) {

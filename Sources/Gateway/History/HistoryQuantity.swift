@@ -53,14 +53,14 @@ public enum HistoryQuantity: Int, CaseIterable, Sendable {
     let hasCells = values.hasCells
     switch self {
     case .voltage: return hasCells ? Int32(clamping: values.voltage_mV) : nil
-    case .current: return values.current_mA
-    case .stateOfCharge: return values.stateOfCharge
+    case .current: return snapshot.knowsPDU ? values.current_mA : nil
+    case .stateOfCharge: return snapshot.knowsCharge ? values.stateOfCharge : nil
     case .cellMin: return hasCells ? values.lowestCell.value : nil
     case .cellMax: return hasCells ? values.highestCell.value : nil
     case .temperatureMin: return values.coldest?.value
     case .temperatureMax: return values.hottest?.value
-    case .input: return values.input_mV
-    case .output: return values.output_mV
+    case .input: return snapshot.knowsPDU ? values.input_mV : nil
+    case .output: return snapshot.knowsPDU ? values.output_mV : nil
     case .chargeLimit: return outputs.chargeLimit_mA
     case .dischargeLimit: return outputs.dischargeLimit_mA
     case .status: return Int32(outputs.status.rawValue)

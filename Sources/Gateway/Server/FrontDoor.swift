@@ -37,7 +37,9 @@ struct FrontDoor: HTTPResponder {
 
   func respond(to request: Request, context: ClientContext) async throws -> Response {
     guard request.method == .get || request.method == .head || request.method == .post else {
-      return FrontDoor.response(.text("This server answers GET, HEAD and POST.\n", status: 405), isSecure: site.isSecure)
+      var refusal = PageResponse.text("This server answers GET, HEAD and POST.\n", status: 405)
+      refusal.headers.append(("allow", "GET, HEAD, POST"))
+      return FrontDoor.response(refusal, isSecure: site.isSecure)
     }
     var asked = PageRequest()
     asked.path = request.uri.path
@@ -62,7 +64,7 @@ struct FrontDoor: HTTPResponder {
     var response = FrontDoor.response(answer, isSecure: site.isSecure)
     switch answer.body {
     case .bytes: if request.method == .head { response.body = .init() }
-    case .stream(let make): return stream(response, make)
+    case .stream(let make): if request.method != .head { return stream(response, make) }
     }
     return response
   }

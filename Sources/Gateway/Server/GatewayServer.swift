@@ -40,6 +40,11 @@ public final class GatewayServer: Sendable {
     try self.init(pages: site, on: address, patience: patience)
   }
 
+  /// The same for the cloud's pages.
+  public convenience init(_ site: CloudSite, on address: GatewayAddress) throws(GatewayError) {
+    try self.init(pages: site, on: address, patience: Patience())
+  }
+
   init(pages site: any Pages, on address: GatewayAddress, patience: Patience) throws(GatewayError) {
     self.site = site
     let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)

@@ -25,9 +25,11 @@ extension Site {
     let newest = (moment.snapshot?.time_ns ?? 0) / 1_000_000_000 + 1
     let to = request.query["to"].map { Int64($0) } ?? newest
     let from = request.query["from"].map { Int64($0) } ?? to.map { max(0, $0 - 86_400) }
-    guard let to, let from, from >= 0, to > from, to < 253_402_300_800 else {
-      return .json(.object(["error": .string("from, to: expected seconds since 1970, from before to")]), status: 400)
+    guard let to, let from, from >= 0, to >= 0, to <= Site.latest, from <= Site.latest else {
+      return .json(.object(["error": .string("from, to: expected seconds since 1970, at most \(Site.latest)")]), status: 400)
     }
+    // A span that ends before it begins holds nothing.
+    guard from < to else { return .json(.object(["from": .int(from), "to": .int(to), "points": .array([])])) }
     do throws(GatewayError) {
       let points = try await archive.read { (store) throws(GatewayError) in
         try store.points(device: HistoryKeeper.own, in: from..<to)
@@ -35,6 +37,9 @@ extension Site {
       return .json(.object(["from": .int(from), "to": .int(to), "points": .array(points.map(Site.point))]))
     } catch { return .json(.object(["error": .string(error.description)]), status: 500) }
   }
+
+  /// The last second of the year 9999.
+  static let latest: Int64 = 253_402_300_799
 
   private static func point(_ span: HistorySummary) -> JSONValue {
     var members: [String: JSONValue] = ["time": .int(span.time)]

@@ -21,16 +21,23 @@ public final class Site: Pages, Sendable {
 
   /// What follows the inverter's bus, where somebody does.
   let bus: BusWatcher?
+  let network: NetworkManager
+  let version: String
 
   /// - Parameters:
   ///   - bus: what `/bus` shows.
   ///   - history: what `/history` shows; `nil` where none is kept.
+  ///   - network: what `/wifi` speaks to.
+  ///   - version: the program's.
   ///   - isSecure: served through TLS: cookies are marked for it.
   public init(
-    hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil, isSecure: Bool = false
+    hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil,
+    network: NetworkManager = NetworkManager(), version: String = "", isSecure: Bool = false
   ) {
     self.hub = hub
     self.bus = bus
+    self.network = network
+    self.version = version
     archive = history.map { HistoryArchive($0) }
     self.passwords = passwords
     self.isSecure = isSecure
@@ -72,10 +79,13 @@ public final class Site: Pages, Sendable {
     case "/bus": return busPage(request)
     case "/bus/events": return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self) })
     case "/history": return await historyPage(request)
-    case "/api/v1/history": return await historyJSON(request)
+    case "/wifi": return await networkPage(request)
+    case "/api": return apiPage(request)
+    case "/openapi.json": return .json(OpenAPIDocument.document(version: version))
     case "/login": return login(request)
     default:
-      if request.path.hasPrefix("/assets/") { return asset(String(request.path.dropFirst(8))) }
+      if request.path.hasPrefix("/api/") { return await api(request) }
+      if request.path.hasPrefix("/assets/") { return PageFrame.asset(String(request.path.dropFirst(8))) }
       return page(
         request, "Not found",
         "<h1>Not found</h1><p>There is no page \(String(request.path.prefix(80))). <a href=\"/\">Battery</a></p>", status: 404)
@@ -106,6 +116,7 @@ public final class Site: Pages, Sendable {
         request, .reset, title: "Reset BMS",
         lines: ["The contactors open, and stay open until communication with every module is established again."])
     case "/confirm": return confirm(request, token)
+    case "/wifi": return await connect(request)
     default: return .text("There is nothing to change here.\n", status: 404)
     }
   }
@@ -139,14 +150,6 @@ public final class Site: Pages, Sendable {
         "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"csrf\" value=\"\(session.csrf)\"><button type=\"submit\">Log out</button></form>"
     }
     return .page(frame.html(main), status: status)
-  }
-
-  private func asset(_ name: String) -> PageResponse {
-    guard let file = embeddedPages.first(where: { $0.path == name }) else { return .text("No such file.\n", status: 404) }
-    let type = name.hasSuffix(".css") ? "text/css" : name.hasSuffix(".js") ? "text/javascript" : "image/svg+xml"
-    var response = PageResponse.text(file.text, type: type + "; charset=utf-8")
-    response.headers.append(("cache-control", "max-age=300"))
-    return response
   }
 }
 

@@ -43,7 +43,7 @@ struct HTML: ExpressibleByStringInterpolation, ExpressibleByStringLiteral, Senda
 struct PageFrame {
   /// The pages of the menu.
   static let menu: [(path: String, name: String)] = [
-    ("/", "Battery"), ("/history", "History"), ("/bus", "Bus"), ("/config", "Configuration"),
+    ("/", "Battery"), ("/history", "History"), ("/bus", "Bus"), ("/config", "Configuration"), ("/wifi", "Network"),
   ]
   var title: String
   var path: String
@@ -69,5 +69,16 @@ struct PageFrame {
       \(main)</main></body></html>
 
       """
+  }
+}
+
+extension PageFrame {
+  /// A file of `Pages/`, by its exact name.
+  static func asset(_ name: String) -> PageResponse {
+    guard let file = embeddedPages.first(where: { $0.path == name }) else { return .text("No such file.\n", status: 404) }
+    let type = name.hasSuffix(".css") ? "text/css" : name.hasSuffix(".js") ? "text/javascript" : "image/svg+xml"
+    var response = PageResponse.text(file.text, type: type + "; charset=utf-8")
+    response.headers.append(("cache-control", "max-age=300"))
+    return response
   }
 }

@@ -23,14 +23,9 @@ public enum MetricsText {
         page.line("linkbms_chain_status", [("chain", chain), ("status", status.word)], status == now ? "1" : "0")
       }
     }
-    page.gauge("linkbms_current_amperes", "Current, positive while charging.", milli(Int64(values.current_mA)))
-    page.gauge("linkbms_input_voltage_volts", "V-in of the LinkPDU.", milli(Int64(values.input_mV)))
-    page.gauge("linkbms_output_voltage_volts", "V-out of the LinkPDU.", milli(Int64(values.output_mV)))
     page.gauge("linkbms_supply_voltage_volts", "The controller's own supply.", milli(Int64(values.supply_mV)))
-    page.gauge(
-      "linkbms_state_of_charge_ratio", "State of charge, 0 to 1.", ScaledNumber.text(Int64(values.stateOfCharge), 4, digits: 4))
-    page.gauge(
-      "linkbms_charge_coulombs", "Charge in the battery.", ScaledNumber.text(Int64(values.charge_mAh) * 36, 1, digits: 1))
+    if snapshot.knowsPDU { pdu(values, &page) }
+    if snapshot.knowsCharge { charge(values, &page) }
     page.counter("linkbms_cycles_total", "Whole equivalent cycles.", String(values.cycles))
     page.gauge("linkbms_charge_limit_amperes", "Charge current allowed to the inverter.", milli(Int64(outputs.chargeLimit_mA)))
     page.gauge(
@@ -51,6 +46,19 @@ public enum MetricsText {
     }
     modules(snapshot, &page)
     return page.text
+  }
+
+  private static func pdu(_ values: DerivedValues, _ page: inout Page) {
+    page.gauge("linkbms_current_amperes", "Current, positive while charging.", milli(Int64(values.current_mA)))
+    page.gauge("linkbms_input_voltage_volts", "V-in of the LinkPDU.", milli(Int64(values.input_mV)))
+    page.gauge("linkbms_output_voltage_volts", "V-out of the LinkPDU.", milli(Int64(values.output_mV)))
+  }
+
+  private static func charge(_ values: DerivedValues, _ page: inout Page) {
+    let ratio = ScaledNumber.text(Int64(values.stateOfCharge), 4, digits: 4)
+    page.gauge("linkbms_state_of_charge_ratio", "State of charge, 0 to 1.", ratio)
+    let coulombs = ScaledNumber.text(Int64(values.charge_mAh) * 36, 1, digits: 1)
+    page.gauge("linkbms_charge_coulombs", "Charge in the battery.", coulombs)
   }
 
   private static func modules(_ snapshot: Snapshot, _ page: inout Page) {

@@ -16,7 +16,7 @@ enum ParameterPage {
       <p class="quiet">↓ lowest · ↑ highest · ≈ balancing · ! fault · grey: sensor not enabled, its value counts for nothing.</p>
       <h2>Events</h2>
       <ol id="events" class="events" reversed>\(view.events.map(event))</ol>
-      <p class="quiet">Also as <a href="/data.json">data.json</a> and <a href="/metrics">metrics</a>.</p>
+      <p class="quiet">Also as <a href="/data.json">data.json</a>, <a href="/metrics">metrics</a> and <a href="/api">API</a>.</p>
       <noscript><p>The values are those of the moment the page was loaded.</p></noscript>
 
       """

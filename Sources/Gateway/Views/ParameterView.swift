@@ -71,8 +71,7 @@ struct ParameterView {
     chains = [("BMS 1", outputs.bms1), ("BMS 2", outputs.bms2)].map {
       ($0.0, isKnown ? $0.1.word : "–", isKnown ? ParameterView.text($0.1) : "Not known while disconnected.")
     }
-    let values = isKnown ? snapshot?.values : nil
-    first = ParameterView.firstRow(values, outputs, status, chains.map(\.status), moment.network)
+    first = ParameterView.firstRow(isKnown ? snapshot : nil, status, chains.map(\.status), moment.network)
     second = ParameterView.secondRow(isKnown ? snapshot : nil)
     matrices = snapshot.map { ParameterView.matrices($0, isKnown) } ?? []
     events = moment.events.suffix(50).reversed().map {
@@ -89,22 +88,25 @@ struct ParameterView {
   // MARK: Rows
 
   private static func firstRow(
-    _ values: DerivedValues?, _ outputs: Outputs, _ status: String, _ chains: [String], _ network: NetworkFacts
+    _ snapshot: Snapshot?, _ status: String, _ chains: [String], _ network: NetworkFacts
   ) -> [Field] {
+    let values = snapshot?.values
     let cells = values.flatMap { $0.hasCells ? $0 : nil }
+    let charge = snapshot?.knowsCharge ?? false ? values : nil
+    let pdu = snapshot?.knowsPDU ?? false ? values : nil
     return [
       Field(id: "status", title: "Status", text: status, unit: "", help: "main state of the device"),
       Field(id: "bms1", title: "BMS 1", text: chains[0], unit: "", help: "communication with the slave modules of chain 1"),
       Field(id: "bms2", title: "BMS 2", text: chains[1], unit: "", help: "communication with the slave modules of chain 2"),
       Field(
-        id: "soc", title: "SOC", text: shown(values?.stateOfCharge, 2, 1) + (values?.isEstimate ?? false ? " ~" : ""), unit: "%",
+        id: "soc", title: "SOC", text: shown(charge?.stateOfCharge, 2, 1) + (charge?.isEstimate ?? false ? " ~" : ""), unit: "%",
         help: "charge left, of the capacity; ~ marks an estimate"),
       Field(id: "vmin", title: "Vmin", text: shown(cells?.lowestCell.value, 4, 3), unit: "V", help: "lowest cell"),
       Field(id: "vmax", title: "Vmax", text: shown(cells?.highestCell.value, 4, 3), unit: "V", help: "highest cell"),
       Field(id: "dv", title: "dV", text: shown(cells?.difference, 4, 3), unit: "V", help: "highest minus lowest cell"),
-      Field(id: "current", title: "Current", text: shown(values?.current_mA, 3, 1), unit: "A", help: "positive while charging"),
+      Field(id: "current", title: "Current", text: shown(pdu?.current_mA, 3, 1), unit: "A", help: "positive while charging"),
       Field(id: "power", title: "Power", text: shown(cells?.power_mW, 3, 0), unit: "W", help: "positive while charging"),
-      Field(id: "charge", title: "Total Ah", text: shown(values?.charge_mAh, 3, 2), unit: "Ah", help: "charge left"),
+      Field(id: "charge", title: "Total Ah", text: shown(charge?.charge_mAh, 3, 2), unit: "Ah", help: "charge left"),
       Field(id: "tmin", title: "Tmin", text: shown(values?.coldest?.value, 1, 1), unit: "°C", help: "coldest enabled sensor"),
       Field(id: "tmax", title: "Tmax", text: shown(values?.hottest?.value, 1, 1), unit: "°C", help: "hottest enabled sensor"),
       Field(id: "rssi", title: "RSSI", text: String(network.rssi_dBm), unit: "dBm", help: "WiFi signal; 0 = off or access point"),
@@ -116,11 +118,12 @@ struct ParameterView {
   private static func secondRow(_ snapshot: Snapshot?) -> [Field] {
     let values = snapshot?.values
     let cells = values.flatMap { $0.hasCells ? $0 : nil }
+    let pdu = snapshot?.knowsPDU ?? false ? values : nil
     return [
       Field(
         id: "voltage", title: "Voltage", text: shown(cells?.voltage_mV, 3, 1), unit: "V", help: "measured by all slave modules"),
-      Field(id: "vin", title: "Vmeas in", text: shown(values?.input_mV, 3, 1), unit: "V", help: "LinkPDU, battery side"),
-      Field(id: "vout", title: "Vmeas out", text: shown(values?.output_mV, 3, 1), unit: "V", help: "LinkPDU, inverter side"),
+      Field(id: "vin", title: "Vmeas in", text: shown(pdu?.input_mV, 3, 1), unit: "V", help: "LinkPDU, battery side"),
+      Field(id: "vout", title: "Vmeas out", text: shown(pdu?.output_mV, 3, 1), unit: "V", help: "LinkPDU, inverter side"),
       Field(id: "cv", title: "Charge Voltage", text: shown(snapshot?.chargeVoltage, 4, 1), unit: "V", help: "most that is allowed"),
       Field(
         id: "dcv", title: "Discharge Voltage", text: shown(snapshot?.dischargeVoltage, 4, 1), unit: "V",

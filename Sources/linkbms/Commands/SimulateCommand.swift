@@ -93,6 +93,7 @@ struct SimulateCommand: ToolCommand {
     let feed = try pages.feed(in: &world)
     defer { feed?.stop() }
     var publisher = feed?.hub.publisher()
+    publisher?.shift_ns = PortPoller.wallClock_ns - simulator.time_ns
     // People look at it in real time, and for as long as they like.
     let pace = factor ?? (feed != nil ? 1 : isLive ? 60 : .infinity)
     let page = ParameterPage(style: TextStyle(usesColour: world.terminal.usesColour))
