@@ -16,6 +16,14 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    // The gateway's alone. Without its traits Hummingbird needs neither the whole of Foundation nor a configuration package.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     // Board-safe storey: no Foundation, no allocation per frame, compiles as Embedded Swift.
@@ -36,10 +44,22 @@ let package = Package(
       name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
       swiftSettings: strict
     ),
+    .target(
+      name: "Gateway",
+      dependencies: [
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CCrypt", "CMosquitto",
+        .product(name: "Hummingbird", package: "hummingbird"), .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      exclude: ["Pages"],
+      swiftSettings: strict,
+      plugins: ["EmbedDissectors"]),
     .executableTarget(
       name: "linkbms",
       dependencies: [
-        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO", "Gateway",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -60,6 +80,8 @@ let package = Package(
     .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),
     .target(name: "CSerialPort", linkerSettings: [.linkedLibrary("serialport")]),
     .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
+    .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
+    .target(name: "CMosquitto", linkerSettings: [.linkedLibrary("mosquitto")]),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),
@@ -72,6 +94,8 @@ let package = Package(
       name: "SimulationTests", dependencies: ["Simulation", "Analysis", "Formats", "Controller", "Protocols", "Bus"],
       swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Formats", "Controller", "Bus"], swiftSettings: strict),
+    .testTarget(
+      name: "GatewayTests", dependencies: ["Gateway", "Analysis", "Formats", "Controller", "Bus", "HostIO"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
       dependencies: ["linkbms", "Analysis", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],

@@ -7,10 +7,14 @@ public enum AtomicFile {
   public enum Step: Int, Sendable, CaseIterable { case opened, halfWritten, written, synced, linked, renamed }
 
   /// Writes `bytes` as `path`.
-  /// - Parameter reached: called after each step, for tests that kill the process there.
-  public static func write(_ bytes: [UInt8], to path: String, reached: (Step) -> Void = { _ in }) throws(HostError) {
+  /// - Parameters:
+  ///   - permissions: of a new file; the process's mask takes away from them.
+  ///   - reached: called after each step, for tests that kill the process there.
+  public static func write(
+    _ bytes: [UInt8], to path: String, permissions: UInt32 = 0o644, reached: (Step) -> Void = { _ in }
+  ) throws(HostError) {
     let aside = path + ".new"
-    let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, permissions)
     guard descriptor >= 0 else { throw HostError(aside, attempt: "open", code: errno) }
     reached(.opened)
     var done = 0

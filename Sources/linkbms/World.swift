@@ -99,4 +99,14 @@ struct DefinitionOptions: ParsableArguments {
   var dbc: [String] = []
   @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
   var dissectors: String?
+
+  /// The definitions that came with the program.
+  static var builtIn: DefinitionOptions {
+    var options = DefinitionOptions()
+    options.protocolName = nil
+    options.variant = nil
+    options.dbc = []
+    options.dissectors = nil
+    return options
+  }
 }

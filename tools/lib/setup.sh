@@ -69,7 +69,8 @@ need_packages() {
 
 # What the program needs to be built.
 need_build() {
-  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev pkg-config gcc libc6-dev git
+  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev \
+    libcrypt-dev pkg-config gcc libc6-dev git
   need_swift
 }
 

@@ -85,6 +85,21 @@ public struct EventText: Sendable {
     return closed.isEmpty ? "all open" : closed.joined(separator: " + ") + " closed"
   }
 
+  /// The status as the manual explains it.
+  public static func explanation(_ status: SystemStatus) -> String {
+    switch status {
+    case .noData: "nothing has been read since the start: check the LinkPDU and chain connectors"
+    case .configError: "the configuration is damaged or contradicts itself; contactors stay open until a valid one is saved"
+    case .communicationError: "slave modules or the LinkPDU do not answer: check wiring and configuration"
+    case .overcurrent: "overcurrent protection: check the inverter's maximum current, the OCP item and the current calibration"
+    case .protect: "a value is beyond critical; contactors are open"
+    case .prechargeError: "V-out did not rise at the start: check for a short at the output and the voltage calibration"
+    case .checking: "starting and checking values"
+    case .warning: "a value is close to critical; current is reduced"
+    case .running: "all values in order, contactors closed"
+    }
+  }
+
   private func volts(_ value: Int32) -> String { FixedDecimal.text(value, decimals: 4) + " V" }
   private func pack(_ value: Int32) -> String { FixedDecimal.text(value, decimals: 3) + " V" }
   private func amperes(_ value: Int32) -> String { FixedDecimal.text(value, decimals: 3) + " A" }

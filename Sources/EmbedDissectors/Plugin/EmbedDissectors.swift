@@ -1,18 +1,20 @@
 import PackagePlugin
 
-/// Puts the text of every definition under `Dissectors/` into the target it is applied to, as one generated Swift file, so that the
-/// executable carries its definitions and a changed definition rebuilds it.
+/// Puts texts into the target it is applied to, as one generated Swift file, so that the executable carries them and a changed one
+/// rebuilds it: its pages into the gateway, every definition under `Dissectors/` into the program.
 @main
 struct EmbedDissectors: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
-    let folder = context.package.directoryURL.appending(path: "Dissectors")
-    let output = context.pluginWorkDirectoryURL.appending(path: "EmbeddedDissectors.swift")
-    let files = FileManagerFiles.definitions(below: folder)
+    let isGateway = target.name == "Gateway"
+    let folder = context.package.directoryURL.appending(path: isGateway ? "Sources/Gateway/Pages" : "Dissectors")
+    let name = isGateway ? "embeddedPages" : "embeddedDissectors"
+    let output = context.pluginWorkDirectoryURL.appending(path: isGateway ? "EmbeddedPages.swift" : "EmbeddedDissectors.swift")
+    let files = FileManagerFiles.texts(below: folder, isGateway ? ["css", "js", "html", "svg"] : ["dbc", "yaml"])
     return [
       .buildCommand(
-        displayName: "Embedding \(files.count) definition files",
+        displayName: "Embedding \(files.count) files of \(folder.lastPathComponent)",
         executable: try context.tool(named: "embed-dissectors").url,
-        arguments: [folder.path(), output.path()] + files.map { $0.path() },
+        arguments: [folder.path(), output.path(), name] + files.map { $0.path() },
         inputFiles: files,
         outputFiles: [output])
     ]

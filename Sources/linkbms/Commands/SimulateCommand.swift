@@ -3,6 +3,7 @@ import ArgumentParser
 import Bus
 import Controller
 import Formats
+import Gateway
 import HostIO
 import Protocols
 import Simulation
@@ -20,6 +21,7 @@ struct SimulateCommand: ToolCommand {
         ("linkbms simulate Captures/scenarios/manual-page.yaml", "the system of the manual's parameter page"),
         ("linkbms simulate --speed 60 Captures/scenarios/overload.yaml", "watch it, a minute a second"),
         ("linkbms simulate --record run.pcapng slave-lost.yaml", "keep everything that went in and came out"),
+        ("linkbms simulate --http :8080 manual-page.yaml", "serve the master's pages, in real time, until Ctrl-C"),
         ("linkbms simulate --random --seeds 1-1000 --days 1", "random systems and faults; a failure is shrunk and printed"),
       ]))
 
@@ -41,6 +43,8 @@ struct SimulateCommand: ToolCommand {
   @Option(help: ArgumentHelp("Virtual days for each seed of --random.", valueName: "days"))
   var days = 1.0
 
+  @OptionGroup var pages: PagesOptions
+
   private var factor: Double? { speed.flatMap { $0 == "max" ? .infinity : Double($0) } }
 
   func validate() throws {
@@ -50,6 +54,8 @@ struct SimulateCommand: ToolCommand {
     if random != files.isEmpty { throw ValidationError("name a SCENARIO, or give --random") }
     if random, seedRange == nil { throw ValidationError("--seeds: found \"\(seeds)\", expected a number or first-last") }
     if record != nil, files.count != 1 { throw ValidationError("--record: needs exactly one SCENARIO") }
+    if pages.http != nil, files.count != 1 { throw ValidationError("--http: needs exactly one SCENARIO") }
+    if pages.http != nil, record != nil { throw ValidationError("--http and --record: give one of the two") }
     guard days > 0, days <= 4000 else { throw ValidationError("--days: found \(days), expected more than 0, at most 4000") }
   }
 
@@ -84,14 +90,20 @@ struct SimulateCommand: ToolCommand {
     var recorder = try record.map { path throws(WorldError) in try Recorder(path, simulator) }
     let texts = EventText(scenario.configuration)
     let isLive = world.terminal.isTerminal && !quiet && (factor ?? 60) != .infinity
-    let pace = factor ?? (isLive ? 60 : .infinity)
+    let feed = try pages.feed(in: &world)
+    defer { feed?.stop() }
+    var publisher = feed?.hub.publisher()
+    publisher?.shift_ns = PortPoller.wallClock_ns - simulator.time_ns
+    // People look at it in real time, and for as long as they like.
+    let pace = factor ?? (feed != nil ? 1 : isLive ? 60 : .infinity)
     let page = ParameterPage(style: TextStyle(usesColour: world.terminal.usesColour))
     let started = monotonicMilliseconds()
     var lastShown: Int64 = 0
     var recent: [String] = []
     var view = LiveView()
-    while simulator.now < scenario.duration, !world.isInterrupted {
+    while simulator.now < scenario.duration || feed != nil, !world.isInterrupted {
       let seconds = simulator.step()
+      PagesFeed.exchange(&publisher, &simulator)
       var events: [String] = []
       for index in 0..<simulator.engine.events.count { events.append(texts.event(simulator.engine.events[index].kind)) }
       judge.observe(simulator.engine, now: simulator.now, seconds: seconds, events: events)

@@ -36,7 +36,7 @@ struct ParameterPage {
     lines += matrix(engine, readings)
     lines.append("")
     let why = EventText(engine.configuration).reason(engine.reason)
-    lines.append("\(engine.outputs.status.word): \(explanation(engine.outputs.status)) (\(why))")
+    lines.append("\(engine.outputs.status.word): \(EventText.explanation(engine.outputs.status)) (\(why))")
     lines.append(
       "Sum of cells \(decimal(Double(values.cellSum_mV) / 1000, 2)) V; \(EventText.contactors(engine.outputs.contactors))")
     return lines
@@ -110,20 +110,5 @@ struct ParameterPage {
   private func coloured(_ text: String, isBalanced: Bool, isExtreme: Bool) -> String {
     guard style.usesColour, isBalanced || isExtreme else { return text }
     return "\u{1B}[\(isBalanced ? "33" : "1")m\(text)\u{1B}[0m"
-  }
-
-  /// The status as the manual explains it.
-  private func explanation(_ status: SystemStatus) -> String {
-    switch status {
-    case .noData: "nothing has been read since the start: check the LinkPDU and chain connectors"
-    case .configError: "the configuration is damaged or contradicts itself; contactors stay open until a valid one is saved"
-    case .communicationError: "slave modules or the LinkPDU do not answer: check wiring and configuration"
-    case .overcurrent: "overcurrent protection: check the inverter's maximum current, the OCP item and the current calibration"
-    case .protect: "a value is beyond critical; contactors are open"
-    case .prechargeError: "V-out did not rise at the start: check for a short at the output and the voltage calibration"
-    case .checking: "starting and checking values"
-    case .warning: "a value is close to critical; current is reduced"
-    case .running: "all values in order, contactors closed"
-    }
   }
 }

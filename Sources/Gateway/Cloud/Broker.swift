@@ -1,0 +1,151 @@
+private import CMosquitto
+private import Synchronization
+
+/// Where the broker is and how one gets in.
+public struct BrokerOptions: Sendable {
+  /// A name or number.
+  public var host = "127.0.0.1"
+  /// 1883, with TLS 8883.
+  public var port = 1883
+  /// A file of certificates that are trusted; given, the connection is encrypted and the broker's name checked.
+  public var authorities: String?
+  /// User and password, where the broker wants them.
+  public var user: String?
+  /// Its password.
+  public var password: String?
+  /// A broker on this machine.
+  public init() {}
+
+  /// Reads `HOST`, `HOST:PORT`, `[::1]:1883`.
+  public init?(_ text: String, isSecure: Bool) {
+    self.init()
+    port = isSecure ? 8883 : 1883
+    if text.hasPrefix("[") || text.split(separator: ":", omittingEmptySubsequences: false).count == 2 {
+      guard let address = GatewayAddress(text), address.port > 0, !text.hasPrefix(":") else { return nil }
+      (host, port) = (address.host, address.port)
+    } else {
+      guard !text.isEmpty, !text.contains(":") else { return nil }
+      host = text
+    }
+  }
+}
+
+/// A connection to an MQTT broker through libmosquitto, which has a thread of its own and connects again by itself.
+final class Broker: Sendable {
+  /// What happens on libmosquitto's thread.
+  struct Callbacks: Sendable {
+    var connected: @Sendable (Broker) -> Void = { _ in }
+    var disconnected: @Sendable () -> Void = {}
+    /// A message of QoS 1 has arrived at the broker.
+    var arrived: @Sendable (Int32) -> Void = { _ in }
+    var received: @Sendable (_ topic: String, _ payload: [UInt8]) -> Void = { _, _ in }
+  }
+
+  // libmosquitto locks for itself; the handle is made in `init` and given back in `close`.
+  private nonisolated(unsafe) let handle: OpaquePointer
+  private let callbacks: Callbacks
+  private let online = Atomic(false)
+  private let problemText = Mutex<String?>(nil)
+  private let isClosed = Atomic(false)
+
+  /// Begins to connect; whether it works is told to `callbacks`.
+  /// - Parameters:
+  ///   - name: the client's name; of two with one name the broker throws one out.
+  ///   - will: said by the broker when this client is gone.
+  ///   - keeps: whether the broker keeps what comes while this client is away.
+  init(
+    _ options: BrokerOptions, name: String, will: (topic: String, text: String)?, keeps: Bool, callbacks: Callbacks
+  ) throws(GatewayError) {
+    mosquitto_lib_init()
+    guard let handle = mosquitto_new(name, !keeps, nil) else { throw GatewayError("MQTT: no memory") }
+    self.handle = handle
+    self.callbacks = callbacks
+    let place = "MQTT \(options.host):\(options.port)"
+    func check(_ code: Int32, _ what: String) throws(GatewayError) {
+      guard code != MOSQ_ERR_SUCCESS.rawValue.signed else { return }
+      throw GatewayError("\(place): \(what): \(String(cString: mosquitto_strerror(code)))")
+    }
+    if let will {
+      let bytes = Array(will.text.utf8)
+      try check(mosquitto_will_set(handle, will.topic, Int32(bytes.count), bytes, 1, true), "last will")
+    }
+    if let user = options.user { try check(mosquitto_username_pw_set(handle, user, options.password), "user") }
+    if let authorities = options.authorities {
+      try check(mosquitto_tls_set(handle, authorities, nil, nil, nil, nil), "certificates \(authorities)")
+    }
+    mosquitto_reconnect_delay_set(handle, 1, 30, true)
+    mosquitto_max_inflight_messages_set(handle, 20)
+    // The callbacks hold this object without counting it: `close` ends the thread before it goes.
+    mosquitto_user_data_set(handle, Unmanaged.passUnretained(self).toOpaque())
+    mosquitto_connect_callback_set(handle) { _, owner, code in Broker.of(owner)?.didConnect(code) }
+    mosquitto_disconnect_callback_set(handle) { _, owner, code in Broker.of(owner)?.didDisconnect(code) }
+    mosquitto_publish_callback_set(handle) { _, owner, message in
+      guard let broker = Broker.of(owner) else { return }
+      broker.callbacks.arrived(message)
+    }
+    mosquitto_message_callback_set(handle) { _, owner, message in
+      guard let broker = Broker.of(owner), let message = message?.pointee, let topic = message.topic, message.payloadlen >= 0 else {
+        return
+      }
+      let payload = UnsafeRawBufferPointer(start: message.payload, count: message.payload == nil ? 0 : Int(message.payloadlen))
+      broker.callbacks.received(String(cString: topic), Array(payload))
+    }
+    try check(mosquitto_loop_start(handle), "thread")
+    // A broker that is not there yet is none of our business: the thread tries again.
+    mosquitto_connect_async(handle, options.host, Int32(options.port), 30)
+  }
+
+  deinit { close() }
+
+  private static func of(_ owner: UnsafeMutableRawPointer?) -> Broker? {
+    owner.map { Unmanaged<Broker>.fromOpaque($0).takeUnretainedValue() }
+  }
+
+  private func didConnect(_ code: Int32) {
+    guard code == 0 else {
+      problemText.withLock { $0 = String(cString: mosquitto_connack_string(code)) }
+      return
+    }
+    problemText.withLock { $0 = nil }
+    online.store(true, ordering: .releasing)
+    callbacks.connected(self)
+  }
+
+  private func didDisconnect(_ code: Int32) {
+    online.store(false, ordering: .releasing)
+    if code != 0 { problemText.withLock { $0 = $0 ?? String(cString: mosquitto_strerror(code)) } }
+    callbacks.disconnected()
+  }
+
+  /// Whether the broker is connected.
+  var isConnected: Bool { online.load(ordering: .acquiring) }
+  /// Why it is not, where the broker or the network has said so.
+  var problem: String? { problemText.withLock { $0 } }
+
+  /// Sends a message.
+  /// - Returns: its number, for `arrived`; `nil` if it could not be taken.
+  @discardableResult
+  func publish(_ topic: String, _ payload: [UInt8], reliably: Bool, retain: Bool) -> Int32? {
+    var number: Int32 = 0
+    let code = mosquitto_publish(handle, &number, topic, Int32(clamping: payload.count), payload, reliably ? 1 : 0, retain)
+    return code == MOSQ_ERR_SUCCESS.rawValue.signed ? number : nil
+  }
+
+  /// Wants messages of topics like `pattern`.
+  func subscribe(_ pattern: String) { mosquitto_subscribe(handle, nil, pattern, 1) }
+
+  /// Says goodbye and ends the thread.
+  func close() {
+    guard isClosed.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged else { return }
+    mosquitto_disconnect(handle)
+    mosquitto_loop_stop(handle, true)
+    mosquitto_destroy(handle)
+  }
+}
+
+extension UInt32 {
+  fileprivate var signed: Int32 { Int32(bitPattern: self) }
+}
+extension Int32 {
+  fileprivate var signed: Int32 { self }
+}

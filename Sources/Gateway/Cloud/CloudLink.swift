@@ -1,0 +1,195 @@
+import Analysis
+import Controller
+private import Dispatch
+private import Synchronization
+
+/// The master's side of LinkCloud and of Home Assistant: state each ten seconds, minutes and events through a queue on disk, the
+/// discovery message, a last will. The control loop has nothing to do with it: it looks into the mailbox like every page.
+public final class CloudLink: Sendable {
+  /// Seconds between two states.
+  static let stateEvery = 10
+  /// Messages under way at one time.
+  static let window = 20
+
+  private struct State {
+    var collector = MinuteCollector()
+    var lastSequence: UInt64 = 0
+    var lastEvent: UInt64 = 0
+    var ticks = 0
+    var lastStatus: String?
+    /// The last that was handed to the broker.
+    var sent: Int64 = 0
+    /// Under way: number of the MQTT message → of the entry.
+    var pending: [Int32: Int64] = [:]
+    var arrived: [Int64] = []
+    /// Arrivals that were told before `publish` had returned.
+    var early: Set<Int32> = []
+    var dropped = 0
+    var problem: String?
+  }
+
+  private let hub: SnapshotHub
+  private let outbox: Outbox
+  private let topics: CloudTopics
+  private let discovery: [UInt8]
+  private let name: String
+  private let state = Mutex(State())
+  private let broker = Mutex<Broker?>(nil)
+  private let queue = DispatchQueue(label: "linkbms.cloud", qos: .utility)
+  // Made once, cancelled in `stop`, and touched by nothing else.
+  private nonisolated(unsafe) let timer: any DispatchSourceTimer
+
+  /// Begins to connect.
+  /// - Parameters:
+  ///   - name: the device's name in topics: letters, digits, point, hyphen, underscore.
+  ///   - queue: the file of what has not arrived; `nil` keeps it in memory.
+  ///   - version: the program's.
+  ///   - page: the address of the master's pages, for Home Assistant's link to them.
+  public init(
+    hub: SnapshotHub, broker options: BrokerOptions, name: String, queue path: String?, version: String, page: String? = nil
+  ) throws(GatewayError) {
+    guard CloudTopics.isName(name) else {
+      throw GatewayError("found the name \"\(name)\", expected letters, digits, point, hyphen and underscore, at most 64")
+    }
+    self.hub = hub
+    self.name = name
+    outbox = try Outbox(path: path)
+    topics = CloudTopics(name)
+    discovery = Array(HomeAssistantDiscovery.message(name, topics: topics, version: version, page: page).text.utf8)
+    timer = DispatchSource.makeTimerSource(queue: queue)
+    var callbacks = Broker.Callbacks()
+    callbacks.connected = { [weak self] broker in self?.connected(broker) }
+    callbacks.disconnected = { [weak self] in self?.hub.update { $0.isCloudConnected = false } }
+    callbacks.arrived = { [weak self] number in self?.arrived(number) }
+    callbacks.received = { [weak self] topic, payload in
+      guard topic == HomeAssistantDiscovery.statusTopic, payload == Array("online".utf8) else { return }
+      guard let self else { return }
+      self.queue.async { self.announce() }
+    }
+    let made = try Broker(
+      options, name: "linkbms-\(name)", will: (topics.availability, "offline"), keeps: true, callbacks: callbacks)
+    broker.withLock { $0 = made }
+    timer.schedule(deadline: .now(), repeating: .milliseconds(1000), leeway: .milliseconds(100))
+    timer.setEventHandler { [weak self] in self?.tick(at: .now) }
+    timer.activate()
+  }
+
+  /// Why the broker is not connected or a message was lost, for a person; `nil` while all is well.
+  public var problem: String? {
+    let (text, dropped) = state.withLock { ($0.problem, $0.dropped) }
+    if let text { return text }
+    if dropped > 0 { return "\(dropped) messages were lost: the queue was full" }
+    return broker.withLock { $0?.problem }
+  }
+
+  /// Messages that wait for the broker.
+  public var waiting: Int { outbox.count }
+
+  /// Says goodbye and keeps what has not arrived.
+  public func stop() {
+    timer.cancel()
+    queue.sync {
+      let rest = state.withLock { $0.collector.take() }
+      if let rest { keep([(topics.minute, rest.bytes)]) }
+      sendWaiting()
+    }
+    let current = broker.withLock { broker in
+      defer { broker = nil }
+      return broker
+    }
+    if let current {
+      current.publish(topics.availability, Array("offline".utf8), reliably: true, retain: true)
+      current.close()
+    }
+    hub.update { $0.isCloudConnected = false }
+  }
+
+  // MARK: On libmosquitto's thread
+
+  private func connected(_ broker: Broker) {
+    hub.update { $0.isCloudConnected = true }
+    broker.subscribe(HomeAssistantDiscovery.statusTopic)
+    broker.publish(topics.availability, Array("online".utf8), reliably: true, retain: true)
+    broker.publish(HomeAssistantDiscovery.topic(name), discovery, reliably: true, retain: true)
+    queue.async { [weak self] in self?.state.withLock { $0.ticks = 0 } }
+  }
+
+  private func arrived(_ number: Int32) {
+    state.withLock { state in
+      if let id = state.pending.removeValue(forKey: number) {
+        state.arrived.append(id)
+      } else if state.early.count < 100 {
+        state.early.insert(number)
+      }
+    }
+  }
+
+  // MARK: On the queue
+
+  private func announce() {
+    guard let broker = broker.withLock({ $0 }), broker.isConnected else { return }
+    broker.publish(HomeAssistantDiscovery.topic(name), discovery, reliably: true, retain: true)
+    state.withLock { $0.ticks = 0 }
+  }
+
+  private func tick(at now: ContinuousClock.Instant) {
+    let moment = hub.moment(at: now)
+    var messages: [(topic: String, payload: [UInt8])] = []
+    var isStateDue = false
+    state.withLock { state in
+      for event in moment.events where event.number > state.lastEvent {
+        state.lastEvent = event.number
+        let text = EventText(event.configuration).event(event.event.kind)
+        let value = JSONValue.object([
+          "text": .string(text), "time": .string(DataJSON.time(event.event.time_ns)), "time_ns": .int(event.event.time_ns),
+        ])
+        messages.append((topics.event, Array(value.text.utf8)))
+      }
+      if moment.sequence != state.lastSequence, let snapshot = moment.snapshot {
+        state.lastSequence = moment.sequence
+        if let record = state.collector.add(snapshot) { messages.append((topics.minute, record.bytes)) }
+      }
+      // At once where the status has changed: an automation waits for it.
+      let status = moment.current?.outputs.status.word
+      isStateDue = state.ticks % CloudLink.stateEvery == 0 || status != state.lastStatus
+      state.lastStatus = status
+      state.ticks += 1
+    }
+    keep(messages)
+    if isStateDue, let broker = broker.withLock({ $0 }), broker.isConnected {
+      broker.publish(topics.state, DataJSON.bytes(moment), reliably: false, retain: true)
+    }
+    sendWaiting()
+  }
+
+  private func keep(_ messages: [(topic: String, payload: [UInt8])]) {
+    guard !messages.isEmpty else { return }
+    do throws(GatewayError) {
+      let lost = try outbox.add(messages)
+      state.withLock { state in
+        state.dropped += lost
+        state.problem = nil
+      }
+    } catch { state.withLock { $0.problem = error.description } }
+  }
+
+  private func sendWaiting() {
+    let arrived = state.withLock { state in
+      defer { state.arrived = [] }
+      return state.arrived
+    }
+    do throws(GatewayError) {
+      try outbox.remove(arrived)
+      guard let broker = broker.withLock({ $0 }), broker.isConnected else { return }
+      let (sent, free) = state.withLock { ($0.sent, CloudLink.window - $0.pending.count) }
+      guard free > 0 else { return }
+      for entry in try outbox.next(after: sent, limit: free) {
+        guard let number = broker.publish(entry.topic, entry.payload, reliably: true, retain: false) else { return }
+        state.withLock { state in
+          state.sent = entry.id
+          if state.early.remove(number) != nil { state.arrived.append(entry.id) } else { state.pending[number] = entry.id }
+        }
+      }
+    } catch { state.withLock { $0.problem = error.description } }
+  }
+}

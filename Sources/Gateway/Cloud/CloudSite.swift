@@ -1,0 +1,73 @@
+private import Synchronization
+
+/// LinkCloud's pages: the fleet, and a month of each device. Nothing can be changed here.
+public final class CloudSite: Pages, Sendable {
+  private let archive: HistoryArchive
+  private let receiver: CloudReceiver
+  let isSecure = false
+  private let streams = Atomic(0)
+  private let stopping = Atomic(false)
+
+  /// Pages of what `receiver` puts into `store`.
+  public init(store: any HistoryStore, receiver: CloudReceiver) {
+    archive = HistoryArchive(store)
+    self.receiver = receiver
+  }
+
+  var isStopping: Bool { stopping.load(ordering: .relaxed) }
+  func stop() { stopping.store(true, ordering: .relaxed) }
+  func enterStream() -> Bool { false }
+  func leaveStream() {}
+
+  func respond(_ request: PageRequest) async -> PageResponse { await respond(request, at: CloudReceiver.now()) }
+
+  func respond(_ request: PageRequest, at now: Int64) async -> PageResponse {
+    guard request.method == .get else { return .text("Nothing can be changed here.\n", status: 405) }
+    switch request.path {
+    case "/":
+      let view = FleetView(receiver.devices(), now: now)
+      let notice = receiver.isConnected ? receiver.problem : "The broker is not connected. \(receiver.problem ?? "")"
+      return page("Fleet", "/", view.html(notice))
+    case "/healthz": return .text(receiver.isConnected ? "ok\n" : "disconnected\n", status: receiver.isConnected ? 200 : 503)
+    case "/api/v1/devices":
+      let view = FleetView(receiver.devices(), now: now)
+      return .json(
+        .object([
+          "devices": .array(
+            view.entries.map {
+              .object(["name": .string($0.name), "status": .string($0.status), "reason": .string($0.why), "heard": .int($0.heard)])
+            })
+        ]))
+    default:
+      if request.path.hasPrefix("/assets/") { return PageFrame.asset(String(request.path.dropFirst(8))) }
+      if request.path.hasPrefix("/device/") { return await device(String(request.path.dropFirst(8)), request, now) }
+      return page("Not found", request.path, "<h1>Not found</h1><p><a href=\"/\">Fleet</a></p>", status: 404)
+    }
+  }
+
+  private func device(_ name: String, _ request: PageRequest, _ now: Int64) async -> PageResponse {
+    guard CloudTopics.isName(name), let facts = receiver.devices().first(where: { $0.name == name }) else {
+      return page(
+        "Not found", request.path, "<h1>Not found</h1><p>There is no such master. <a href=\"/\">Fleet</a></p>", status: 404)
+    }
+    let (span, range) = HistoryPage.asked(request.query, newest: now)
+    do throws(GatewayError) {
+      let (points, events, cells) = try await archive.read { (store) throws(GatewayError) in
+        try HistoryPage.load(store, device: name, range)
+      }
+      let entry = FleetView([facts], now: now).entries.first
+      let view = HistoryPage(
+        title: name, path: "/device/\(name)", span: span, range: range, newest: now, points: points, events: events, cells: cells)
+      let head: HTML =
+        entry.map { "<p class=\"banner \($0.tone)\" role=\"status\"><strong>\($0.status)</strong> \($0.why)</p>" } ?? .empty
+      return page(name, request.path, head + view.html())
+    } catch {
+      return page(
+        name, request.path, "<h1>\(name)</h1><p class=\"notice bad\" role=\"alert\">\(error.description)</p>", status: 500)
+    }
+  }
+
+  private func page(_ title: String, _ path: String, _ main: HTML, status: Int = 200) -> PageResponse {
+    .page(PageFrame(title: title, path: path, menu: [("/", "Fleet")]).html(main), status: status)
+  }
+}

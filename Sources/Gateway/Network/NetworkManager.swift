@@ -1,0 +1,158 @@
+private import Dispatch
+private import HostIO
+private import Synchronization
+
+/// A WiFi network that can be heard.
+struct WiFiNetwork: Equatable, Sendable {
+  var name: String
+  var signal: Int
+  var isSecured: Bool
+  var isActive: Bool
+
+  /// Reads `nmcli -t -f ACTIVE,SIGNAL,SECURITY,SSID device wifi list`: fields between colons, colons inside them behind a backslash.
+  /// The strongest of each name; those without a name are left out.
+  static func parse(_ text: String) -> [WiFiNetwork] {
+    var found: [WiFiNetwork] = []
+    for line in text.split(separator: "\n").prefix(200) {
+      let fields = split(line)
+      guard fields.count == 4, !fields[3].isEmpty, let signal = Int(fields[1]) else { continue }
+      let network = WiFiNetwork(
+        name: fields[3], signal: max(0, min(100, signal)), isSecured: !fields[2].isEmpty && fields[2] != "--",
+        isActive: fields[0] == "yes")
+      if let index = found.firstIndex(where: { $0.name == network.name }) {
+        if network.isActive || network.signal > found[index].signal && !found[index].isActive { found[index] = network }
+      } else {
+        found.append(network)
+      }
+    }
+    return found.sorted { ($0.isActive ? 1 : 0, $0.signal) > ($1.isActive ? 1 : 0, $1.signal) }
+  }
+
+  private static func split(_ line: Substring) -> [String] {
+    var fields = [""]
+    var isEscaped = false
+    for character in line {
+      if isEscaped {
+        fields[fields.count - 1].append(character)
+        isEscaped = false
+      } else if character == "\\" {
+        isEscaped = true
+      } else if character == ":" {
+        fields.append("")
+      } else {
+        fields[fields.count - 1].append(character)
+      }
+    }
+    return fields
+  }
+}
+
+/// WiFi through NetworkManager's own tool. Where there is none it says so in words.
+public final class NetworkManager: Sendable {
+  /// What was found.
+  struct Answer: Sendable, Equatable {
+    var networks: [WiFiNetwork] = []
+    /// Why there is nothing to choose from, and what to do; `nil` where there is.
+    var words: String?
+  }
+
+  private let tool: String
+  private let queue = DispatchQueue(label: "linkbms.network", qos: .utility)
+
+  /// - Parameter tool: NetworkManager's tool, by name or path.
+  public init(tool: String = "nmcli") { self.tool = tool }
+
+  /// The networks that can be heard.
+  func networks() async -> Answer {
+    let tool = tool
+    return await onQueue {
+      guard
+        let outcome = try? ToolRun.run([tool, "-t", "-f", "ACTIVE,SIGNAL,SECURITY,SSID", "device", "wifi", "list"], seconds: 20)
+      else {
+        return Answer(words: "NetworkManager's tool cannot be started.")
+      }
+      if outcome.status == 127 {
+        return Answer(
+          words: "This system has no NetworkManager, so its WiFi is set up elsewhere (for example in /etc/network/interfaces or by "
+            + "systemd-networkd). A cable needs nothing.")
+      }
+      guard outcome.status == 0 else { return Answer(words: "NetworkManager says: \(outcome.text.trimmed.prefix(300))") }
+      let networks = WiFiNetwork.parse(outcome.text)
+      return Answer(
+        networks: networks, words: networks.isEmpty ? "No WiFi network can be heard, or this machine has no WiFi." : nil)
+    }
+  }
+
+  /// Connects to a network. The one before stays set up until the new one works.
+  /// - Returns: why it did not work; `nil` = connected.
+  func connect(_ name: String, password: String) async -> String? {
+    guard !name.isEmpty, name.utf8.count <= 32, !name.hasPrefix("-"), name.unicodeScalars.allSatisfy({ $0.value >= 0x20 }) else {
+      return "The name of a network has 1 to 32 characters."
+    }
+    guard password.isEmpty || ((8...63).contains(password.utf8.count) && password.utf8.allSatisfy { (0x21...0x7E).contains($0) })
+    else {
+      return "A WiFi password has 8 to 63 letters, digits and signs, without blanks."
+    }
+    let tool = tool
+    return await onQueue {
+      func run(_ words: [String], input: String = "") -> ToolRun.Outcome {
+        (try? ToolRun.run([tool] + words, input: input, seconds: 60)) ?? ToolRun.Outcome(status: 126, text: "it cannot be started")
+      }
+      func said(_ outcome: ToolRun.Outcome) -> String { "NetworkManager says: \(outcome.text.trimmed.suffix(300))" }
+      _ = run(["connection", "delete", "linkbms-new"])
+      var words = ["connection", "add", "type", "wifi", "con-name", "linkbms-new", "ifname", "*", "ssid", name]
+      if !password.isEmpty { words += ["wifi-sec.key-mgmt", "wpa-psk"] }
+      let added = run(words)
+      if added.status == 127 { return "This system has no NetworkManager." }
+      guard added.status == 0 else { return said(added) }
+      if !password.isEmpty {
+        // On its standard input: words of a command line can be read by everybody on the machine.
+        let set = run(["connection", "edit", "linkbms-new"], input: "set wifi-sec.psk \(password)\nsave persistent\nquit\n")
+        guard set.status == 0 else {
+          _ = run(["connection", "delete", "linkbms-new"])
+          return said(set)
+        }
+      }
+      let up = run(["--wait", "40", "connection", "up", "linkbms-new"])
+      guard up.status == 0 else {
+        _ = run(["connection", "delete", "linkbms-new"])
+        return said(up)
+      }
+      _ = run(["connection", "delete", "linkbms"])
+      _ = run(["connection", "modify", "linkbms-new", "connection.id", "linkbms"])
+      return nil
+    }
+  }
+
+  private func onQueue<Result: Sendable>(_ work: @Sendable @escaping () -> Result) async -> Result {
+    await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: work()) } }
+  }
+}
+
+/// Keeps RSSI and ETH of the page up to date.
+public final class NetworkWatcher: Sendable {
+  private let queue = DispatchQueue(label: "linkbms.network.facts", qos: .utility)
+  // Made once, cancelled in `stop`, and touched by nothing else.
+  private nonisolated(unsafe) let timer: any DispatchSourceTimer
+
+  /// Begins to look, each five seconds.
+  public init(hub: SnapshotHub) {
+    timer = DispatchSource.makeTimerSource(queue: queue)
+    timer.schedule(deadline: .now(), repeating: .seconds(5), leeway: .milliseconds(500))
+    timer.setEventHandler {
+      let interfaces = NetworkInterface.all()
+      let signal = NetworkInterface.signal_dBm()
+      hub.update { facts in
+        facts.rssi_dBm = signal
+        facts.isEthernetUp = interfaces.contains { !$0.isWireless && $0.hasCarrier }
+      }
+    }
+    timer.activate()
+  }
+
+  /// Ends.
+  public func stop() {
+    timer.cancel()
+    queue.sync {}
+  }
+}

@@ -1,0 +1,123 @@
+/// Who is logged in, and who has tried too often. Time and chance are passed in.
+struct Doors: Sendable {
+  /// Without a request for so long a login ends.
+  static let idle: Duration = .seconds(30 * 60)
+  /// A login ends after so long in any case.
+  static let longest: Duration = .seconds(12 * 3600)
+  /// Logins at one time.
+  static let room = 32
+  /// Wrong passwords from one address before it has to wait.
+  static let tries = 5
+  /// The first wait; each further wrong password doubles it, up to an hour.
+  static let wait: Duration = .seconds(30)
+
+  /// A change that waits for its second confirmation.
+  struct Pending: Sendable {
+    var token: String
+    var command: GatewayCommand
+    var asked: ContinuousClock.Instant
+  }
+  /// One login.
+  struct Session: Sendable {
+    var csrf: String
+    var began: ContinuousClock.Instant
+    var seen: ContinuousClock.Instant
+    var pending: Pending?
+  }
+  private struct Failures { var count = 0; var until: ContinuousClock.Instant?; var last: ContinuousClock.Instant }
+
+  private var sessions: [String: Session] = [:]
+  private var failures: [String: Failures] = [:]
+
+  init() {}
+
+  // MARK: Tries
+
+  /// How long an address has still to wait before its next try; `nil` = it may try.
+  func wait(_ address: String, now: ContinuousClock.Instant) -> Duration? {
+    failures[address]?.until.flatMap { $0 > now ? $0 - now : nil }
+  }
+
+  mutating func failed(_ address: String, now: ContinuousClock.Instant) {
+    if failures.count >= 1000 { failures = failures.filter { now - $0.value.last < .seconds(3600) } }
+    // A flood from many addresses must not fill the memory; then the oldest are forgotten.
+    if failures.count >= 1000, let oldest = failures.min(by: { $0.value.last < $1.value.last }) { failures[oldest.key] = nil }
+    var entry = failures[address] ?? Failures(last: now)
+    entry.count += 1
+    entry.last = now
+    if entry.count >= Doors.tries {
+      let doublings = min(7, entry.count - Doors.tries)
+      entry.until = now + min(.seconds(3600), Doors.wait * Double(1 << doublings))
+    }
+    failures[address] = entry
+  }
+
+  // MARK: Sessions
+
+  /// A new login; its token is the cookie.
+  mutating func begin(_ address: String, now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator) -> String
+  {
+    failures[address] = nil
+    sessions = sessions.filter { Doors.isAlive($0.value, now) }
+    if sessions.count >= Doors.room, let oldest = sessions.min(by: { $0.value.seen < $1.value.seen }) { sessions[oldest.key] = nil }
+    let token = Doors.token(using: &generator)
+    sessions[token] = Session(csrf: Doors.token(using: &generator), began: now, seen: now)
+    return token
+  }
+
+  /// The login that a cookie stands for.
+  mutating func session(_ token: String?, now: ContinuousClock.Instant) -> Session? {
+    guard let token, var session = sessions[token] else { return nil }
+    guard Doors.isAlive(session, now) else {
+      sessions[token] = nil
+      return nil
+    }
+    session.seen = now
+    sessions[token] = session
+    return session
+  }
+
+  mutating func close(_ token: String) { sessions[token] = nil }
+
+  /// Every login ends: the password has changed.
+  mutating func closeAll() { sessions.removeAll() }
+
+  /// Keeps a change until it is confirmed; one at a time, for five minutes.
+  mutating func ask(
+    _ command: GatewayCommand, session token: String, now: ContinuousClock.Instant,
+    using generator: inout some RandomNumberGenerator
+  ) -> String? {
+    guard sessions[token] != nil else { return nil }
+    let pending = Pending(token: Doors.token(using: &generator), command: command, asked: now)
+    sessions[token]?.pending = pending
+    return pending.token
+  }
+
+  /// The change that `confirmation` stands for; it can be taken once.
+  mutating func confirm(_ confirmation: String, session token: String, now: ContinuousClock.Instant) -> GatewayCommand? {
+    guard let pending = sessions[token]?.pending, Doors.areEqual(pending.token, confirmation) else { return nil }
+    sessions[token]?.pending = nil
+    return now - pending.asked < .seconds(300) ? pending.command : nil
+  }
+
+  private static func isAlive(_ session: Session, _ now: ContinuousClock.Instant) -> Bool {
+    now - session.seen < idle && now - session.began < longest
+  }
+
+  /// 256 bits of chance, in hexadecimal.
+  static func token(using generator: inout some RandomNumberGenerator) -> String {
+    (0..<4).map { _ in
+      let digits = String(UInt64.random(in: .min ... .max, using: &generator), radix: 16)
+      return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }.joined()
+  }
+
+  /// In a time that does not tell where they differ.
+  static func areEqual(_ one: String, _ other: String) -> Bool {
+    let (a, b) = (Array(one.utf8), Array(other.utf8))
+    guard a.count == b.count else { return false }
+    var difference: UInt8 = 0
+    for index in a.indices { difference |= a[index] ^ b[index] }
+    return difference == 0
+  }
+}

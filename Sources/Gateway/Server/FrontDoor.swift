@@ -1,0 +1,139 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// Who asks: Hummingbird's context and the address.
+struct ClientContext: RequestContext {
+  var coreContext: CoreRequestContextStorage
+  let address: String
+  init(source: ApplicationRequestContextSource) {
+    coreContext = .init(source: source)
+    address = source.channel.remoteAddress?.ipAddress ?? "local"
+  }
+}
+
+/// What a server serves: the master's site, or the cloud's.
+protocol Pages: Sendable {
+  /// Served through TLS.
+  var isSecure: Bool { get }
+  /// Whether streams are to end.
+  var isStopping: Bool { get }
+  /// Takes one of the places for pages that follow; `false` where none is free.
+  func enterStream() -> Bool
+  /// Gives it back.
+  func leaveStream()
+  /// Ends streams.
+  func stop()
+  /// Answers a request.
+  func respond(_ request: PageRequest) async -> PageResponse
+}
+
+/// From Hummingbird's requests to the site's and back: bounds, headers, streams.
+struct FrontDoor: HTTPResponder {
+  /// A form of every item with every sensor is 4 KB.
+  static let bodyRoom = 64 * 1024
+
+  let site: any Pages
+
+  func respond(to request: Request, context: ClientContext) async throws -> Response {
+    guard request.method == .get || request.method == .head || request.method == .post else {
+      var refusal = PageResponse.text("This server answers GET, HEAD and POST.\n", status: 405)
+      refusal.headers.append(("allow", "GET, HEAD, POST"))
+      return FrontDoor.response(refusal, isSecure: site.isSecure)
+    }
+    var asked = PageRequest()
+    asked.path = request.uri.path
+    asked.query = FormText.parse(request.uri.query ?? "")
+    asked.cookies = FormText.cookies(request.headers[.cookie] ?? "")
+    asked.origin = request.headers[.origin]
+    asked.host = request.head.authority
+    asked.address = context.address
+    asked.isSecure = site.isSecure
+    if request.method == .post {
+      asked.method = .post
+      do {
+        let body = try await request.body.collect(upTo: FrontDoor.bodyRoom)
+        asked.form = FormText.parse(String(buffer: body))
+      } catch is NIOTooManyBytesError {
+        var refusal = PageResponse.text("The body is larger than \(FrontDoor.bodyRoom) bytes.\n", status: 413)
+        refusal.headers.append(("connection", "close"))
+        return FrontDoor.response(refusal, isSecure: site.isSecure)
+      }
+    }
+    let answer = await site.respond(asked)
+    var response = FrontDoor.response(answer, isSecure: site.isSecure)
+    switch answer.body {
+    case .bytes: if request.method == .head { response.body = .init() }
+    case .stream(let make): if request.method != .head { return stream(response, make) }
+    }
+    return response
+  }
+
+  static func response(_ answer: PageResponse, isSecure: Bool) -> Response {
+    var headers = HTTPFields()
+    for (name, value) in securityHeaders + answer.headers {
+      if let field = HTTPField.Name(name) { headers.append(HTTPField(name: field, value: value)) }
+    }
+    if isSecure { headers[.strictTransportSecurity] = "max-age=31536000" }
+    headers[.contentType] = answer.type
+    if headers[.cacheControl] == nil { headers[.cacheControl] = "no-store" }
+    var body = ResponseBody()
+    if case .bytes(let bytes) = answer.body, !bytes.isEmpty { body = ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)) }
+    return Response(status: .init(code: answer.status), headers: headers, body: body)
+  }
+
+  /// Everything comes from this server and nothing may frame it; nothing in a page is script or style by itself.
+  static let securityHeaders = [
+    (
+      "content-security-policy",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+        + "base-uri 'none'; frame-ancestors 'none'"
+    ), ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"), ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "geolocation=(), camera=(), microphone=()"),
+  ]
+
+  // MARK: Server-sent events
+
+  /// Writes what a stream has each half second, and a sign of life where it has nothing. Nothing is queued: a client that is slow
+  /// gets fewer and later states, one that takes nothing is cut off by `SlowClientHandler`.
+  private func stream(_ plain: Response, _ make: @Sendable @escaping () -> any EventStream) -> Response {
+    guard site.enterStream() else {
+      return FrontDoor.response(.text("Too many pages follow already.\n", status: 503), isSecure: site.isSecure)
+    }
+    var response = plain
+    response.headers[.contentType] = "text/event-stream"
+    let site = site
+    response.body = ResponseBody { writer in
+      defer { site.leaveStream() }
+      var stream = make()
+      var silent = 0
+      while !site.isStopping {
+        if let text = await stream.next() {
+          silent = 0
+          try await writer.write(ByteBuffer(string: "data: \(text)\n\n"))
+        } else {
+          silent += 1
+          if silent % 4 == 0 { try await writer.write(ByteBuffer(string: "event: alive\ndata: \n\n")) }
+        }
+        try await Task.sleep(for: .milliseconds(500))
+      }
+      try await writer.finish(nil)
+    }
+    return response
+  }
+}
+
+/// Something a page follows.
+protocol EventStream {
+  /// What is new, as one line; `nil` where nothing is.
+  mutating func next() async -> String?
+}
+
+/// What keeps the battery page live.
+struct LiveStream: EventStream {
+  let site: Site
+  private var state = ParameterPage.LiveState()
+  init(_ site: Site) { self.site = site }
+  mutating func next() -> String? { ParameterPage.update(ParameterView(site.moment), since: &state)?.text }
+}

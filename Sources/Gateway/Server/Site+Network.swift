@@ -1,0 +1,46 @@
+import HostIO
+
+/// `/wifi`.
+extension Site {
+  func networkPage(_ request: PageRequest, notice: String? = nil, status: Int = 200) async -> PageResponse {
+    let answer = await network.networks()
+    let csrf = session(request)?.csrf
+    let interfaces = NetworkInterface.all().map { one -> HTML in
+      "<tr><th scope=\"row\">\(one.name)</th><td>\(one.isWireless ? "WiFi" : "cable")</td><td>\(one.hasCarrier ? "connected" : "not connected")</td></tr>"
+    }
+    let networks = answer.networks.map { one -> HTML in
+      "<tr><th scope=\"row\">\(one.name)</th><td>\(one.signal) %</td><td>\(one.isSecured ? "password" : "open")</td><td>\(one.isActive ? "connected" : "")</td></tr>"
+    }
+    let list: HTML =
+      answer.words.map { "<p>\($0)</p>" }
+      ?? "<div class=\"scroll\" role=\"region\" aria-label=\"WiFi networks\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">Network</th><th scope=\"col\">Signal</th><th scope=\"col\">Security</th><th scope=\"col\">State</th></tr></thead><tbody>\(networks)</tbody></table></div>"
+    let form: HTML =
+      answer.words != nil
+      ? .empty
+      : csrf.map { csrf -> HTML in
+        """
+        <form method="post" action="/wifi" class="narrow"><input type="hidden" name="csrf" value="\(csrf)">
+        <label for="ssid">Network</label><input id="ssid" name="ssid" maxlength="32" required autocomplete="off">
+        <label for="psk">Password; empty for an open network</label><input id="psk" name="psk" type="password" maxlength="63" autocomplete="off">
+        <div class="buttons"><button class="primary" type="submit">Connect</button></div>
+        <p class="help">The network before stays set up until the new one works.</p></form>
+        """
+      } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the network.</p>"
+    let main: HTML = """
+      <h1>Network</h1>\(notice.map { "<p class=\"notice\" role=\"status\">\($0)</p>" as HTML } ?? .empty)
+      <h2>Interfaces</h2><table><thead><tr><th scope="col">Interface</th><th scope="col">Kind</th><th scope="col">State</th></tr></thead><tbody>\(interfaces)</tbody></table>
+      <h2>WiFi</h2>\(list)\(form)
+      <h2>Name in the network</h2>
+      <p>Where avahi-daemon runs, this machine is found by its host name with .local behind it; set it with <code>hostnamectl set-hostname NAME</code>.</p>
+
+      """
+    var shown = request
+    shown.path = "/wifi"
+    return page(shown, "Network", main, status: status)
+  }
+
+  func connect(_ request: PageRequest) async -> PageResponse {
+    let problem = await network.connect(request.form["ssid"] ?? "", password: request.form["psk"] ?? "")
+    return await networkPage(request, notice: problem ?? "Connected.", status: problem == nil ? 200 : 422)
+  }
+}

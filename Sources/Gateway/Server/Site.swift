@@ -1,0 +1,166 @@
+import Controller
+private import Synchronization
+
+/// Everything that can be asked for, without a socket: the server hands requests in and sends answers out.
+public final class Site: Pages, Sendable {
+  /// The control loop's mailbox.
+  public let hub: SnapshotHub
+  let passwords: PasswordFile
+  let isSecure: Bool
+  /// What a person has to type to set the first password: printed where only who runs the program sees it. `nil` once it is set.
+  public let setupCode: String?
+
+  private let doors = Mutex(Doors())
+  private let streams = Atomic(0)
+  private let stopping = Atomic(false)
+  /// Pages that may follow at one time.
+  static let streamRoom = 64
+
+  /// The history, where one is kept.
+  let archive: HistoryArchive?
+
+  /// What follows the inverter's bus, where somebody does.
+  let bus: BusWatcher?
+  let network: NetworkManager
+  let version: String
+
+  /// - Parameters:
+  ///   - bus: what `/bus` shows.
+  ///   - history: what `/history` shows; `nil` where none is kept.
+  ///   - network: what `/wifi` speaks to.
+  ///   - version: the program's.
+  ///   - isSecure: served through TLS: cookies are marked for it.
+  public init(
+    hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil,
+    network: NetworkManager = NetworkManager(), version: String = "", isSecure: Bool = false
+  ) {
+    self.hub = hub
+    self.bus = bus
+    self.network = network
+    self.version = version
+    archive = history.map { HistoryArchive($0) }
+    self.passwords = passwords
+    self.isSecure = isSecure
+    var generator = SystemRandomNumberGenerator()
+    setupCode = passwords.isSet ? nil : (0..<8).map { _ in String(UInt8.random(in: 0...9, using: &generator)) }.joined()
+  }
+
+  /// What is known now.
+  var moment: Moment { hub.moment(at: .now) }
+
+  func stop() { stopping.store(true, ordering: .relaxed) }
+  var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+  func enterStream() -> Bool {
+    if streams.add(1, ordering: .relaxed).newValue <= Site.streamRoom { return true }
+    leaveStream()
+    return false
+  }
+  func leaveStream() { streams.subtract(1, ordering: .relaxed) }
+
+  /// Looks at the logins.
+  func withDoors<Result: Sendable>(_ body: (inout Doors) -> Result) -> Result { doors.withLock { body(&$0) } }
+
+  // MARK: Routes
+
+  /// Answers a request.
+  func respond(_ request: PageRequest) async -> PageResponse {
+    request.method == .get ? await get(request) : await post(request)
+  }
+
+  private func get(_ request: PageRequest) async -> PageResponse {
+    switch request.path {
+    case "/": return page(request, "Battery", ParameterPage.html(ParameterView(moment)), scripts: ["live.js"])
+    case "/events": return PageResponse(type: "text/event-stream", body: .stream { [self] in LiveStream(self) })
+    case "/data.json": return PageResponse(type: "application/json", body: .bytes(DataJSON.bytes(moment)))
+    case "/metrics": return .text(MetricsText.text(moment), type: MetricsText.type)
+    case "/healthz": return .text(moment.isConnected ? "ok\n" : "disconnected\n", status: moment.isConnected ? 200 : 503)
+    case "/config": return configuration(request)
+    case "/bus": return busPage(request)
+    case "/bus/events": return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self) })
+    case "/history": return await historyPage(request)
+    case "/wifi": return await networkPage(request)
+    case "/api": return apiPage(request)
+    case "/openapi.json": return .json(OpenAPIDocument.document(version: version))
+    case "/login": return login(request)
+    default:
+      if request.path.hasPrefix("/api/") { return await api(request) }
+      if request.path.hasPrefix("/assets/") { return PageFrame.asset(String(request.path.dropFirst(8))) }
+      return page(
+        request, "Not found",
+        "<h1>Not found</h1><p>There is no page \(String(request.path.prefix(80))). <a href=\"/\">Battery</a></p>", status: 404)
+    }
+  }
+
+  private func post(_ request: PageRequest) async -> PageResponse {
+    guard isOwnOrigin(request) else { return .text("This form was sent by another site.\n", status: 403) }
+    if request.path == "/login" { return await logIn(request) }
+    guard let session = session(request), let token = request.cookies[Site.cookie] else {
+      return page(
+        request, "Log in", "<h1>Not logged in</h1><p>Changes need a login. <a href=\"/login\">Log in</a></p>", status: 401)
+    }
+    guard Doors.areEqual(request.form["csrf"] ?? "", session.csrf) else {
+      return page(
+        request, "Refused", "<h1>Refused</h1><p>This form is not from a page of this login. Load the page again.</p>", status: 403)
+    }
+    switch request.path {
+    case "/logout":
+      withDoors { $0.close(token) }
+      return .redirect("/")
+    case "/config": return save(request, session)
+    case "/config/preset-lfp": return preset(request, .lfp, session)
+    case "/config/preset-li-ion": return preset(request, .liIon, session)
+    case "/config/calibrate": return calibrate(request)
+    case "/reset":
+      return confirmation(
+        request, .reset, title: "Reset BMS",
+        lines: ["The contactors open, and stay open until communication with every module is established again."])
+    case "/confirm": return confirm(request, token)
+    case "/wifi": return await connect(request)
+    default: return .text("There is nothing to change here.\n", status: 404)
+    }
+  }
+
+  /// A browser says where a form came from; where it does, it has to be this server.
+  private func isOwnOrigin(_ request: PageRequest) -> Bool {
+    guard let origin = request.origin else { return true }
+    guard let host = request.host, let slashes = origin.range(of: "://") else { return false }
+    return origin[slashes.upperBound...] == host
+  }
+
+  // MARK: Pages
+
+  private func busPage(_ request: PageRequest) -> PageResponse {
+    guard let bus else { return page(request, "Bus", "<h1>Bus of the inverter</h1><p>This program follows no bus.</p>") }
+    let (lines, report) = bus.view(after: 0)
+    return page(request, "Bus", BusPage.html(lines, report), scripts: ["bus.js"])
+  }
+
+  /// The cookie of a login.
+  static let cookie = "linkbms"
+
+  func session(_ request: PageRequest) -> Doors.Session? {
+    withDoors { $0.session(request.cookies[Site.cookie], now: request.now) }
+  }
+
+  func page(_ request: PageRequest, _ title: String, _ main: HTML, scripts: [String] = [], status: Int = 200) -> PageResponse {
+    var frame = PageFrame(title: title, path: request.path, scripts: scripts)
+    if let session = session(request) {
+      frame.logout =
+        "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"csrf\" value=\"\(session.csrf)\"><button type=\"submit\">Log out</button></form>"
+    }
+    return .page(frame.html(main), status: status)
+  }
+}
+
+extension StringProtocol {
+  /// Where `part` stands first.
+  func range(of part: String) -> Range<Index>? {
+    var start = startIndex
+    while start < endIndex {
+      if self[start...].hasPrefix(part) { return start..<index(start, offsetBy: part.count) }
+      start = index(after: start)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Gateway
+import HostIO
+
+/// `cloud`: keeps and shows what masters say through an MQTT broker.
+struct CloudCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cloud",
+    abstract: "LinkCloud: a month of history of any number of masters, and the fleet at a glance.",
+    discussion: HelpText.discussion(
+      "Takes what masters publish below linkbms/ (run --mqtt, simulate --mqtt) and serves pages: the fleet with the worst first, and "
+        + "charts of each master. Runs until it is stopped. The broker keeps messages while it is away.",
+      examples: [
+        (
+          "linkbms cloud --mqtt broker.example:8883 --mqtt-ca ca.pem --file fleet.sqlite --http 8090",
+          "through TLS, pages on this machine"
+        ),
+        ("linkbms cloud --mqtt 127.0.0.1 --file fleet.sqlite --http :8090", "everybody who reaches this machine may look"),
+      ]))
+
+  @OptionGroup var mqtt: BrokerArguments
+  @Option(help: ArgumentHelp("The history (SQLite); made where there is none.", valueName: "file"), completion: .file())
+  var file: String
+  @Option(help: ArgumentHelp("Serve the pages on ADDRESS: PORT or HOST:PORT.", valueName: "address"))
+  var http: String
+
+  func validate() throws {
+    if mqtt.broker == nil { throw ValidationError("--mqtt: needed, the broker that the masters publish to") }
+    if GatewayAddress(http) == nil {
+      throw ValidationError("--http: found \"\(http)\", expected PORT or HOST:PORT, such as 127.0.0.1:8090")
+    }
+  }
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    guard let options = try mqtt.options(), let address = GatewayAddress(http) else { return .failed }
+    do throws(GatewayError) {
+      let store = try SQLiteHistory(path: file)
+      let receiver = try CloudReceiver(store: store, broker: options)
+      defer { receiver.stop() }
+      let server = try GatewayServer(CloudSite(store: store, receiver: receiver), on: address)
+      defer { server.stop() }
+      world.note("linkbms: pages on http://\(server.address)/")
+      if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look") }
+      var said: String?
+      while !world.isInterrupted {
+        Signals.sleep(seconds: 1)
+        let problem = receiver.problem
+        if problem != said, let problem { world.note("linkbms: \(problem)") }
+        said = problem
+      }
+      return .done
+    } catch { throw WorldError(message: error.description) }
+  }
+}

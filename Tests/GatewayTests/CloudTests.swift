@@ -1,0 +1,202 @@
+import Controller
+import Foundation
+import Testing
+
+@testable import Gateway
+
+@Suite struct DiscoveryTests {
+  @Test func everyEntityReadsAKeyThatTheStateHas() throws {
+    let message = HomeAssistantDiscovery.message("x", topics: CloudTopics("x"), version: "1", page: "http://bms.local/").text
+    let object = try #require(try JSONSerialization.jsonObject(with: Data(message.utf8)) as? [String: Any])
+    let components = try #require(object["components"] as? [String: [String: Any]])
+    let state = try #require(
+      try JSONSerialization.jsonObject(with: Data(DataJSON.bytes(Rig.running().moment))) as? [String: Any])
+    for (name, component) in components {
+      let template = try #require(component["value_template"] as? String)
+      let key = try #require(
+        template.split(separator: "value_json.").dropFirst().first?.prefix { $0.isLetter || $0.isNumber || $0 == "_" })
+      #expect(state[String(key)] != nil, "\(name): \(key)")
+      #expect(component["expire_after"] as? Int == 60 && component["unique_id"] as? String == "linkbms_x_\(name)")
+    }
+    let read = components.values.compactMap { $0["value_template"] as? String }.joined()
+    for key in DataJSON.manualKeys { #expect(read.contains("value_json.\(key) "), "\(key)") }
+  }
+
+  @Test(arguments: ["a", "site-1", "A.b_c", "x9"]) func names(name: String) { #expect(CloudTopics.isName(name)) }
+  @Test(arguments: ["", ".", "..", "a/b", "a b", "a+", "#", "ä", String(repeating: "x", count: 65)])
+  func badNames(name: String) { #expect(!CloudTopics.isName(name)) }
+
+  @Test func topicsOfOthersAreNone() {
+    #expect(CloudTopics.parse("linkbms/a/minute")?.device == "a")
+    for topic in ["linkbms/a", "linkbms/a/b/c", "other/a/minute", "linkbms//minute", "linkbms/../minute"] {
+      #expect(CloudTopics.parse(topic) == nil, "\(topic)")
+    }
+  }
+}
+
+@Suite struct OutboxTests {
+  @Test func messagesOutliveTheProgramAndGoInOrder() throws {
+    let folder = try Folder()
+    let path = folder.path + "/queue.sqlite"
+    var outbox: Outbox? = try Outbox(path: path)
+    try outbox?.add((0..<5).map { ("t", [UInt8($0)]) })
+    outbox = nil
+    let again = try Outbox(path: path)
+    let entries = try again.next(after: 0, limit: 3)
+    #expect(entries.map(\.payload) == [[0], [1], [2]])
+    try again.remove(entries.map(\.id))
+    #expect(try again.next(after: entries[2].id, limit: 10).map(\.payload) == [[3], [4]])
+    #expect(again.count == 2)
+  }
+
+  @Test func theOldestGoWhereThereAreTooMany() throws {
+    let outbox = try Outbox(path: nil, room: 10)
+    #expect(try outbox.add((0..<10).map { ("t", [UInt8($0)]) }) == 0)
+    #expect(try outbox.add([("t", [10]), ("t", [11])]) == 2)
+    #expect(try outbox.next(after: 0, limit: 100).map { $0.payload[0] } == Array(2...11))
+  }
+}
+
+@Suite struct CloudReceiverTests {
+  private func receiver(_ store: any HistoryStore) throws -> CloudReceiver {
+    var nowhere = BrokerOptions()
+    nowhere.port = 1
+    return try CloudReceiver(store: store, broker: nowhere, name: "test-\(UInt32.random(in: 0 ... .max))")
+  }
+
+  @Test func whatIsOursIsKeptAndTheRestRefused() throws {
+    let folder = try Folder()
+    let store = try SQLiteHistory(path: folder.path + "/fleet.sqlite")
+    let cloud = try receiver(store)
+    defer { cloud.stop() }
+    var random = Seeded(1)
+    let now = CloudReceiver.now()
+    let record = Records.random(start: now / 60 * 60, cells: 16, using: &random)
+    cloud.take("linkbms/a/minute", record.bytes, at: now)
+    cloud.take("linkbms/a/event", Array(#"{"text":"contactors: all open","time":"x","time_ns":7}"#.utf8), at: now)
+    cloud.take("linkbms/a/availability", Array("online".utf8), at: now)
+    cloud.take("linkbms/a/state", DataJSON.bytes(Rig.running().moment), at: now)
+    #expect(cloud.counts == (4, 0))
+    for (topic, payload) in [
+      ("linkbms/a/minute", "junk"), ("linkbms/a/event", "{}"), ("linkbms/a/state", "["), ("linkbms/a/other", ""),
+      ("x/a/state", "{}"),
+      ("linkbms/a/state", String(repeating: " ", count: 70_000)),
+    ] { cloud.take(topic, Array(payload.utf8), at: now) }
+    #expect(cloud.counts == (4, 6))
+    #expect(try store.records(device: "a", in: 0..<now + 1000) == [record])
+    #expect(try store.events(device: "a", before: .max, limit: 5).map(\.text) == ["contactors: all open"])
+  }
+
+  @Test func theWorstStandsFirst() async throws {
+    let folder = try Folder()
+    let store = try SQLiteHistory(path: folder.path + "/fleet.sqlite")
+    let cloud = try receiver(store)
+    defer { cloud.stop() }
+    func state(_ status: String) -> [UInt8] {
+      Array(#"{"connected":true,"status":"\#(status)","SOC":50,"DV":0.01,"reason":"<b>"}"#.utf8)
+    }
+    let now = CloudReceiver.now()
+    cloud.take("linkbms/fine/state", state("RUNNING"), at: now)
+    cloud.take("linkbms/warm/state", state("WARNING"), at: now)
+    cloud.take("linkbms/bad/state", state("PROTECT"), at: now)
+    cloud.take("linkbms/silent/state", state("RUNNING"), at: now - 500)
+    cloud.take("linkbms/gone/state", state("RUNNING"), at: now)
+    cloud.take("linkbms/gone/availability", Array("offline".utf8), at: now)
+    #expect(FleetView(cloud.devices(), now: now).entries.map(\.name) == ["gone", "silent", "bad", "warm", "fine"])
+    let site = CloudSite(store: store, receiver: cloud)
+    let page = await site.respond(PageRequest(path: "/"), at: now).text
+    #expect(page.contains("5 masters, 4 of them not in order") && page.contains("&lt;b&gt;") && !page.contains("<b>"))
+    #expect(await site.respond(PageRequest(path: "/device/fine"), at: now).status == 200)
+    for path in ["/device/none", "/device/..", "/device/", "/x"] {
+      #expect(await site.respond(PageRequest(path: path), at: now).status == 404)
+    }
+    #expect(await site.respond(PageRequest(method: .post, path: "/"), at: now).status == 405)
+  }
+
+  @Test func whatTheStoreKnewIsThereAfterARestart() throws {
+    let folder = try Folder()
+    let store = try SQLiteHistory(path: folder.path + "/fleet.sqlite")
+    let first = try receiver(store)
+    first.take("linkbms/a/state", Array("{\"status\":\"RUNNING\"}".utf8), at: CloudReceiver.now())
+    first.stop()
+    let second = try receiver(store)
+    defer { second.stop() }
+    #expect(second.devices().map(\.name) == ["a"])
+  }
+}
+
+@Suite struct APITests {
+  @Test func everyDescribedPathAnswersAsDescribed() async throws {
+    let rig = Rig.running()
+    let folder = try Folder()
+    let site = Site(
+      hub: rig.hub, passwords: try PasswordFile(path: nil), history: try SQLiteHistory(path: folder.path + "/h.sqlite"),
+      version: "1.2")
+    let document = try #require(
+      try JSONSerialization.jsonObject(with: Data(await site.respond(PageRequest(path: "/openapi.json")).text.utf8))
+        as? [String: Any])
+    #expect(document["openapi"] as? String == "3.1.0")
+    let paths = try #require(document["paths"] as? [String: Any])
+    #expect(Set(paths.keys) == Set(OpenAPIDocument.reads.map(\.path)))
+    for read in OpenAPIDocument.reads {
+      let answer = await site.respond(PageRequest(path: read.path))
+      #expect(answer.status == 200 || read.others[answer.status] != nil, "\(read.path): \(answer.status)")
+      #expect(answer.type.hasPrefix(read.type), "\(read.path): \(answer.type)")
+      guard answer.status == 200, read.type == "application/json" else { continue }
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(answer.text.utf8)) as? [String: Any])
+      for (key, _) in read.required { #expect(object[key] != nil, "\(read.path): \(key)") }
+    }
+    #expect(await site.respond(PageRequest(path: "/api/v1/nothing")).status == 404)
+    for query in [["from": "x"], ["to": "-1"], ["to": "99999999999999999999"]] {
+      #expect(await site.respond(PageRequest(path: "/api/v1/history", query: query)).status == 400, "\(query)")
+    }
+    let backwards = await site.respond(PageRequest(path: "/api/v1/history", query: ["from": "5", "to": "4"]))
+    #expect(backwards.status == 200 && backwards.text.contains("\"points\":[]"))
+    #expect(await site.respond(PageRequest(path: "/api/v1/events", query: ["after": "x"])).status == 400)
+  }
+}
+
+@Suite struct NetworkTests {
+  @Test func networksAreRead() {
+    let text = "no:40:WPA2:home\nyes:70:WPA2:home\nno:90::cafe\\:bar\nno:80:WPA1:\nno:x:y:z\nrubbish\n"
+    #expect(
+      WiFiNetwork.parse(text) == [
+        WiFiNetwork(name: "home", signal: 70, isSecured: true, isActive: true),
+        WiFiNetwork(name: "cafe:bar", signal: 90, isSecured: false, isActive: false),
+      ])
+  }
+
+  @Test func withoutNetworkManagerThereAreWords() async {
+    let answer = await NetworkManager(tool: "/nowhere/nmcli").networks()
+    #expect(answer.words?.contains("no NetworkManager") ?? false)
+    #expect(await NetworkManager(tool: "/nowhere/nmcli").connect("home", password: "long enough?") != nil)
+  }
+
+  @Test func theOldConnectionStaysUntilTheNewOneWorks() async throws {
+    let folder = try Folder()
+    let tool = folder.path + "/nmcli"
+    // Says what it was asked, and refuses `up` while a file is there.
+    try """
+    #!/bin/sh
+    echo "$@" >> \(folder.path)/log
+    case "$*" in *edit*) cat >> \(folder.path)/typed;; *" up "*) [ -e \(folder.path)/fail ] && { echo "Error: no secrets"; exit 4; };; esac
+    exit 0
+    """.write(toFile: tool, atomically: true, encoding: .utf8)
+    chmod(tool, 0o755)
+    let manager = NetworkManager(tool: tool)
+    try "".write(toFile: folder.path + "/fail", atomically: true, encoding: .utf8)
+    #expect(await manager.connect("home", password: "secret99") == "NetworkManager says: Error: no secrets")
+    var log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
+    #expect(log.hasSuffix("connection delete linkbms-new\n") && !log.contains("delete linkbms\n"))
+    #expect(!log.contains("secret99"))
+    unlink(folder.path + "/fail")
+    #expect(await manager.connect("home", password: "secret99") == nil)
+    log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
+    #expect(log.hasSuffix("connection delete linkbms\nconnection modify linkbms-new connection.id linkbms\n"))
+    #expect(
+      try String(contentsOfFile: folder.path + "/typed", encoding: .utf8).contains("set wifi-sec.psk secret99\nsave persistent\n"))
+    for (name, password) in [("", "long enough"), ("x", "short"), ("x", "new\nline99"), ("-x", "secret99"), ("x\ny", "secret99")] {
+      #expect(await manager.connect(name, password: password) != nil, "\(name) \(password)")
+    }
+  }
+}

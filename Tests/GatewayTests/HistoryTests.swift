@@ -1,0 +1,222 @@
+import Controller
+import Foundation
+import Testing
+
+@testable import Gateway
+
+/// A folder that goes with the test.
+final class Folder {
+  let path: String
+  init() throws {
+    path = NSTemporaryDirectory() + "linkbms-gateway-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+enum Records {
+  /// A minute of a battery that wanders by chance, with gaps.
+  static func random(start: Int64, cells: Int, using random: inout Seeded, gaps: Bool = true) -> MinuteRecord {
+    var record = MinuteRecord()
+    var values = HistoryQuantity.allCases.map { _ in Int32.random(in: -100_000...400_000, using: &random) }
+    for second in 0..<60 where !gaps || UInt8.random(in: 0...9, using: &random) > 0 {
+      record.times.append(start + Int64(second))
+      for quantity in HistoryQuantity.allCases {
+        values[quantity.rawValue] += Int32.random(in: -20...20, using: &random)
+        let isKnown = !gaps || UInt8.random(in: 0...9, using: &random) > 0
+        record.series[quantity.rawValue].append(isKnown ? values[quantity.rawValue] : nil)
+      }
+    }
+    record.shape = [cells / 8, 8, 0, 8]
+    record.cells = (0..<cells).map { _ in 33_000 + UInt16.random(in: 0...200, using: &random) }
+    record.temperatures = [(3, 251), (4, -12)]
+    return record
+  }
+}
+
+@Suite struct MinuteRecordTests {
+  @Test func bytesComeBack() {
+    for seed in UInt64(1)...300 {
+      var random = Seeded(seed)
+      let record = Records.random(start: Int64.random(in: 0...4_000_000_000, using: &random), cells: 96, using: &random)
+      guard !record.times.isEmpty else { continue }
+      #expect(MinuteRecord(record.bytes) == record, "seed \(seed)")
+    }
+  }
+
+  @Test func damageIsRefusedAndTrapsNothing() {
+    var random = Seeded(7)
+    let good = Records.random(start: 1_790_000_000, cells: 96, using: &random).bytes
+    for count in 0..<good.count { #expect(MinuteRecord(Array(good.prefix(count))) == nil) }
+    for seed in UInt64(1)...3000 {
+      var random = Seeded(seed)
+      var bytes = good
+      for _ in 0..<3 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+      if let read = MinuteRecord(bytes) {
+        #expect(read.times.count <= MinuteRecord.room && read.series.allSatisfy { $0.count == read.times.count }, "seed \(seed)")
+      }
+    }
+  }
+
+  @Test func aCollectorMakesAMinuteOfSeconds() throws {
+    var rig = Rig.running()
+    var collector = MinuteCollector()
+    var done: [MinuteRecord] = []
+    for _ in 0..<150 {
+      rig.run(seconds: 1)
+      guard let snapshot = rig.moment.snapshot else { continue }
+      if let record = collector.add(snapshot) { done.append(record) }
+      #expect(collector.add(snapshot) == nil)
+    }
+    let rest = collector.take()
+    let last = try #require(rest)
+    // It began at second 13.
+    #expect(done.map(\.times.count) == [47, 60])
+    #expect(last.times.count == 43)
+    #expect(done[1].series[HistoryQuantity.current.rawValue] == [Int32?](repeating: 10_000, count: 60))
+    #expect(done[1].cells.count == 16 && done[1].shape == [2, 8, 0, 8])
+    #expect(done[1].temperatures.map(\.slot) == [3, 4, 8, 9])
+    #expect(collector.take() == nil)
+  }
+}
+
+@Suite struct SummaryTests {
+  @Test func puttingTogetherIsTheSameAsCountingAtOnce() {
+    for seed in UInt64(1)...50 {
+      var random = Seeded(seed)
+      let records = (0..<20).map { Records.random(start: 1_790_000_040 + 60 * Int64($0), cells: 8, using: &random) }
+      var merged: [Int64: HistorySummary] = [:]
+      for span in records.flatMap({ HistorySummary.of($0, length: 900) }) {
+        merged[span.time, default: HistorySummary(time: span.time)].add(span)
+      }
+      for span in merged.values {
+        for quantity in HistoryQuantity.allCases {
+          let values = records.flatMap { record in
+            zip(record.times, record.series[quantity.rawValue]).filter { $0.0 / 900 * 900 == span.time }.compactMap {
+              $0.1.map(Int64.init)
+            }
+          }
+          let part = span[quantity]
+          #expect(part.count == Int64(values.count), "seed \(seed)")
+          #expect(
+            part.sum == values.reduce(0, +) && part.least == values.min() ?? 0 && part.most == values.max() ?? 0, "seed \(seed)")
+        }
+        #expect(HistorySummary(time: span.time, bytes: span.bytes) == span, "seed \(seed)")
+      }
+    }
+  }
+
+  @Test func thinningLosesNoExtreme() {
+    let spans = (0..<1000).map { index -> HistorySummary in
+      var span = HistorySummary(time: Int64(index))
+      span.parts[0].add(index == 333 ? 9999 : Int32(index % 7))
+      return span
+    }
+    let thin = HistorySummary.thinned(spans, to: 100)
+    #expect(thin.count == 100)
+    #expect(thin.map { $0.parts[0].most }.max() == 9999)
+    #expect(thin.reduce(0) { $0 + $1.parts[0].count } == 1000)
+  }
+}
+
+/// What every store has to keep; PostgreSQL comes to the same list.
+@Suite struct HistoryStoreTests {
+  private static let origin: Int64 = 1_789_999_200  // a whole two-hour span
+
+  private func withStore(_ body: (any HistoryStore, String) throws -> Void) throws {
+    let folder = try Folder()
+    let path = folder.path + "/history.sqlite"
+    try body(try SQLiteHistory(path: path), path)
+  }
+
+  @Test func whatIsPutInComesOut() throws {
+    try withStore { store, _ in
+      var random = Seeded(1)
+      let records = (0..<180).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 96, using: &random, gaps: false) }
+      try store.append(Array(records.prefix(90)), events: [], device: "a")
+      try store.append(Array(records.dropFirst(90)), events: [HistoryEvent(time_ns: 5, text: "x")], device: "a")
+      // What comes twice counts once.
+      try store.append(records, events: [HistoryEvent(time_ns: 5, text: "x")], device: "a")
+      try store.append([records[0]], events: [], device: "b")
+      #expect(try store.records(device: "a", in: Self.origin..<Self.origin + 180 * 60) == records)
+      #expect(try store.records(device: "a", in: Self.origin + 90..<Self.origin + 150) == Array(records[1...2]))
+      #expect(try store.summaries(device: "a", level: 60, in: 0..<Int64.max).count == 180)
+      let hours = try store.summaries(device: "a", level: 7200, in: 0..<Int64.max)
+      #expect(hours.map(\.time) == [Self.origin, Self.origin + 7200])
+      #expect(hours.map { $0[.voltage].count } == [7200, 3600])
+      #expect(try store.events(device: "a", before: .max, limit: 10) == [HistoryEvent(time_ns: 5, text: "x")])
+      #expect(try store.devices().map(\.name) == ["a", "b"])
+      #expect(try store.records(device: "nobody", in: 0..<Int64.max).isEmpty)
+    }
+  }
+
+  @Test func chartsHaveAFewHundredPointsWhateverTheRange() throws {
+    try withStore { store, _ in
+      var random = Seeded(2)
+      try store.append(
+        (0..<1500).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random) }, events: [], device: "a")
+      for length in [600, 3600, 7200, 86_400, 7 * 86_400, 31 * 86_400] as [Int64] {
+        let points = try store.points(device: "a", in: Self.origin..<Self.origin + length)
+        #expect(points.count > 10 && points.count <= 400, "\(length): \(points.count)")
+        #expect(points.map(\.time) == points.map(\.time).sorted())
+      }
+    }
+  }
+
+  @Test func whatIsOldIsForgotten() throws {
+    try withStore { store, _ in
+      var random = Seeded(3)
+      let records = (0..<300).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random) }
+      try store.append(records, events: [HistoryEvent(time_ns: Self.origin * 1_000_000_000, text: "old")], device: "a")
+      try store.prune(before: Self.origin + 200 * 60)
+      #expect(try store.records(device: "a", in: 0..<Int64.max - 200).first?.start ?? 0 >= Self.origin + 200 * 60)
+      #expect(try store.events(device: "a", before: .max, limit: 10).isEmpty)
+    }
+  }
+
+  @Test func statesOfDevicesAreRemembered() throws {
+    try withStore { store, path in
+      let facts = DeviceFacts(name: "a", state: "{}", heard: 7, isOnline: true)
+      try store.note(facts)
+      #expect(try store.devices() == [facts])
+      try store.note(DeviceFacts(name: "a", state: "{\"x\":1}", heard: 8, isOnline: false))
+      let again = try SQLiteHistory(path: path)
+      #expect(try again.devices() == [DeviceFacts(name: "a", state: "{\"x\":1}", heard: 8, isOnline: false)])
+    }
+  }
+
+  @Test func aFileThatIsNoneIsNamed() throws {
+    let folder = try Folder()
+    let path = folder.path + "/x.sqlite"
+    try "this is no database, and long enough to be looked at as one of them by SQLite".write(
+      toFile: path, atomically: true, encoding: .utf8)
+    let error = #expect(throws: GatewayError.self) { try SQLiteHistory(path: path) }
+    #expect(error?.description.hasPrefix(path) ?? false)
+  }
+
+  /// Sizes and times of a month, for the README: set LINKBMS_MEASURE=1.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["LINKBMS_MEASURE"] != nil)) func aMonthIsMeasured() throws {
+    let folder = try Folder()
+    let path = folder.path + "/month.sqlite"
+    let store = try SQLiteHistory(path: path)
+    var random = Seeded(4)
+    let began = ContinuousClock.now
+    let minutes = 31 * 1440
+    for minute in 0..<minutes {
+      let record = Records.random(start: Self.origin + 60 * Int64(minute), cells: 96, using: &random, gaps: false)
+      try store.append([record], events: [], device: "local")
+    }
+    let written = ContinuousClock.now
+    let writes =
+      try String(contentsOfFile: "/proc/self/io", encoding: .utf8).split(separator: "\n").first { $0.hasPrefix("write_bytes") }
+      ?? ""
+    let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+    print("a month: \(size / 1_000_000) MB, written in \(written - began), \(writes)")
+    for (name, length) in [("hour", 3600), ("day", 86_400), ("week", 7 * 86_400), ("month", 31 * 86_400)] as [(String, Int64)] {
+      let end = Self.origin + Int64(minutes) * 60
+      let start = ContinuousClock.now
+      let points = try store.points(device: "local", in: end - length..<end)
+      print("\(name): \(points.count) points in \(ContinuousClock.now - start)")
+    }
+  }
+}
