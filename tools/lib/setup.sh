@@ -77,7 +77,7 @@ need_build() {
 # What only the tests need: peers to compare with. Python packages live in a virtual environment under .build.
 need_tests() {
   need_build
-  need_packages can-utils tshark python3 python3-venv time
+  need_packages can-utils tshark lua5.2 lua5.4 python3 python3-venv time
   venv="$root/.build/venv"
   if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, msgpack, pexpect, yaml' 2>/dev/null; then
     say "Installing Python packages for the tests into .build/venv: cantools python-can msgpack pexpect PyYAML"
