@@ -77,6 +77,8 @@ final class ByteLink {
         continue
       } else if count < 0, errno == EAGAIN {
         break
+      } else if count == 0, !handle.isHungUp {
+        break
       } else {
         return lose(.vanished(place.description))
       }
