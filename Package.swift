@@ -33,7 +33,8 @@ let package = Package(
 
     // World.
     .target(
-      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSignals", "CSocketCAN", "CZip"], swiftSettings: strict
+      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
+      swiftSettings: strict
     ),
     .executableTarget(
       name: "linkbms",
@@ -57,6 +58,7 @@ let package = Package(
     .target(name: "CSignals"),
     .target(name: "CPorts"),
     .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),
+    .target(name: "CSerialPort", linkerSettings: [.linkedLibrary("serialport")]),
     .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),

@@ -132,7 +132,8 @@ struct BusWatch: Sendable {
     if changed != 0, isPrimary { learn(head, changed, length, message, mark) }
     if isFromInverter, messages[message].addressSignal >= 0 { asked(head, Int(messages[message].addressSignal), mark) }
     if messages[message].endsCycle, isPrimary {
-      values.judge(mark, shown)
+      let carriers = shown()
+      values.judge(mark, carriers)
       if series != nil { series?.add(values.now, mark.time) }
     }
   }
@@ -143,9 +144,11 @@ struct BusWatch: Sendable {
     .chargeCurrentLimit, .dischargeCurrentLimit, .chargeVoltageLimit, .packVoltage,
   ]
 
-  private var shown: QuantityWatch.Carriers {
-    func head(_ place: Int) -> UInt64? { carriers[place] < 0 ? nil : ids[carriers[place]].head }
-    return QuantityWatch.Carriers(charge: head(0), discharge: head(1), chargeVoltage: head(2), voltage: head(3))
+  /// Written out and mutating in name: a helper that captures the watch, and a getter of it, would copy the whole of it.
+  @inline(__always) private mutating func shown() -> QuantityWatch.Carriers {
+    QuantityWatch.Carriers(
+      charge: carriers[0] < 0 ? nil : ids[carriers[0]].head, discharge: carriers[1] < 0 ? nil : ids[carriers[1]].head,
+      chargeVoltage: carriers[2] < 0 ? nil : ids[carriers[2]].head, voltage: carriers[3] < 0 ? nil : ids[carriers[3]].head)
   }
 
   /// Notes a new ID that carries one of them; the message that the definition names first counts.

@@ -69,7 +69,7 @@ import Testing
     while !String(decoding: dumped().suffix(8), as: UTF8.self).contains("7F1#"), PortPoller.now_ns < end {
       _ = PortPoller.wait([], until_ns: PortPoller.now_ns + 50_000_000)
     }
-    candump.process.terminate()
+    candump.end()
     let lines = String(decoding: dumped(), as: UTF8.self).split(separator: "\n").filter { $0.contains(" 001#") }.count
     #expect(heard.count == count && port.counters.dropped == 0, "\(heard.count) of \(count)")
     // cangen counts up in its data: none is missing, none comes twice.
