@@ -60,20 +60,25 @@ public enum ScenarioFile {
       if let isLFP = scenario.installation.isLFP { scenario.pack.isLFP = isLFP }
     }
 
-    /// `{ protocol: deye-hv, variant: deye-hv, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`
+    /// `{ protocol: deye-hv, variant: deye-hv, quirks: all, ports: 2, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`
     private mutating func link(_ node: YAMLNode) {
-      var name = ""
-      var variant: String?
+      var link = Scenario.Link(protocolName: "")
       for (key, value) in node.pairs("link", &problems) {
         switch key {
-        case "protocol": name = value.text(key, &problems)
-        case "variant": variant = value.text(key, &problems)
+        case "protocol": link.protocolName = value.text(key, &problems)
+        case "variant": link.variant = value.text(key, &problems)
+        case "quirks": link.quirks = value.texts(key, &problems)
+        case "further-batteries":
+          for address in value.items(key, &problems) {
+            link.furtherBatteries.append(UInt8(address.integer(key, in: 0...15, &problems) ?? 1))
+          }
+        case "ports": link.ports = value.integer(key, in: 1...2, &problems) ?? 1
         case "faults": for fault in value.items(key, &problems) { linkFault(fault) }
         default: unknown(value, key)
         }
       }
-      if name.isEmpty { problems.append(node.problem(.missing, "link: expected protocol")) }
-      scenario.link = (name, variant)
+      if link.protocolName.isEmpty { problems.append(node.problem(.missing, "link: expected protocol")) }
+      scenario.link = link
     }
 
     private mutating func linkFault(_ node: YAMLNode) {

@@ -39,6 +39,9 @@ public struct Simulator: Sendable {
   /// The bus to the inverter, where the scenario has one.
   public private(set) var bus: LinkWorld?
 
+  /// The inverter's further battery ports, each a bus of its own with a controller that says the same (Deye has two).
+  public private(set) var otherPorts: [LinkWorld] = []
+
   private var random: SplitMix64
   private var clock_ns: Int64
   private var nextScan = 0.2
@@ -96,7 +99,17 @@ public struct Simulator: Sendable {
   /// - Returns: whether both sides can be played in this protocol.
   public mutating func connect(_ link: CompiledLink, other: CompiledLink? = nil) -> Bool {
     bus = LinkWorld(link, faults: scenario.linkFaults, other: other, seed: scenario.seed)
-    return bus != nil
+    guard bus != nil, let wanted = scenario.link else { return bus != nil }
+    let known = link.definition.sidecar.handshake.quirks
+    let quirks = wanted.quirks == ["all"] ? known : known.filter { wanted.quirks.contains($0.key) }
+    bus?.adopt(quirks: quirks)
+    for address in wanted.furtherBatteries { if bus?.addBattery(address: address) != true { return false } }
+    for port in 1..<max(1, wanted.ports) {
+      guard var world = LinkWorld(link, seed: scenario.seed &+ UInt64(port)) else { return false }
+      world.adopt(quirks: quirks)
+      otherPorts.append(world)
+    }
+    return true
   }
 
   /// Puts a controller that speaks `battery` and an inverter that speaks `inverter` on one bus.
@@ -117,8 +130,20 @@ public struct Simulator: Sendable {
   /// What a person asks of the controller; done in the next steps, one in each.
   public mutating func order(_ command: Command) { orders.append(command) }
 
-  /// What passed on the bus since the last call.
-  public mutating func takeFrames() -> [CANRecord] { bus?.takeRecords() ?? [] }
+  /// What passed on the bus since the last call, in order of time; `bus` 0 is the first port.
+  public mutating func takeFrames() -> [CANRecord] {
+    var records = bus?.takeRecords() ?? []
+    guard !otherPorts.isEmpty else { return records }
+    for index in otherPorts.indices {
+      for var record in otherPorts[index].takeRecords() {
+        record.bus = BusID(UInt16(index + 1))
+        records.append(record)
+      }
+    }
+    return records.enumerated().sorted {
+      ($0.element.time.nanoseconds, $0.offset) < ($1.element.time.nanoseconds, $1.offset)
+    }.map(\.element)
+  }
 
   /// The time passed to the engine, ns.
   public var time_ns: Int64 { clock_ns }
@@ -157,6 +182,9 @@ public struct Simulator: Sendable {
     if isActive.contains(true) || isWrongBattery { soundAt = now + 120 }
     let theirs = inverterValues
     bus?.run(until: Int64(now * 1e6), battery: QuantityValues(engine), inverter: theirs)
+    for index in otherPorts.indices {
+      otherPorts[index].run(until: Int64(now * 1e6), battery: QuantityValues(engine), inverter: theirs)
+    }
     auditor.isSound = now >= soundAt
     auditor.check(engine, readings, now: now, seconds: length)
     return length
@@ -187,8 +215,9 @@ public struct Simulator: Sendable {
     let wanted = heard(scenario.load.current(at: now))
     current = 0
     if pdu.isConnected {
+      // On a bus an inverter knows only what it has heard, and minds it as far as it does.
       let allowed = min(Double(outputs.chargeLimit_mA) / 1000, max(-Double(outputs.dischargeLimit_mA) / 1000, wanted))
-      current = allowed
+      current = bus == nil ? allowed : wanted
       for (index, fault) in scenario.faults.enumerated() where isActive[index] {
         if case .inverterIgnoresLimits(let amperes) = fault.kind { current = amperes }
       }
@@ -198,14 +227,13 @@ public struct Simulator: Sendable {
     }
   }
 
-  /// An inverter on a bus takes what it has heard is allowed, and nothing while it is not online.
-  private func heard(_ wanted: Double) -> Double {
-    guard let bus else { return wanted }
-    if scenario.linkFaults.contains(where: { $0.kind == .ignoresLimits && $0.acts(at: now) }) { return wanted }
-    guard bus.inverter.phase == .online else { return 0 }
-    let charge = Double(bus.inverter.heard[.chargeCurrentLimit] ?? 0) / 1000
-    let discharge = Double(bus.inverter.heard[.dischargeCurrentLimit] ?? 0) / 1000
-    return max(-discharge, min(charge, wanted))
+  /// An inverter on a bus takes what it has heard is allowed, and nothing while it is not online; one with several ports its share at each.
+  private mutating func heard(_ wanted: Double) -> Double {
+    guard bus != nil else { return wanted }
+    let ports = Double(1 + otherPorts.count)
+    var current = bus?.current(wanted: wanted / ports) ?? 0
+    for index in otherPorts.indices { current += otherPorts[index].current(wanted: wanted / ports) }
+    return current
   }
 
   /// What the inverter measures at its terminals.

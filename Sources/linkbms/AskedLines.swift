@@ -22,7 +22,7 @@ final class AskedLines {
         throw WorldError(message: "standard input: \(error.text)")
       }
     }
-    switch lineEditor.readLine(prompt: prompt, idle: { [] }) {
+    switch lineEditor.readLine(prompt: prompt, idle: { "" }) {
     case .line(let text): return text
     case .end, .stopped: return nil
     }

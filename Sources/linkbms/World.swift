@@ -37,11 +37,20 @@ protocol World {
   mutating func ask(_ prompt: String) throws(WorldError) -> String?
   /// Whether the person pressed Ctrl-C since the command began.
   var isInterrupted: Bool { get }
+  /// Live buses: how they are opened, who may send, jobs in the background.
+  var live: LiveHub { get }
+  /// Whether standard input holds the commands themselves, so that none may read lines from it.
+  var inputHoldsCommands: Bool { get }
 }
 
 extension World {
   /// Nothing to do where nothing is gathered.
   mutating func flush() throws(WorldError) {}
+
+  /// Where nobody sits.
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    throw WorldError(message: "nobody can be asked here: give the answers in a file")
+  }
 
   /// Writes a line of text as data.
   mutating func print(_ line: String) throws(WorldError) {
