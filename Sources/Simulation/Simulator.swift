@@ -112,6 +112,21 @@ public struct Simulator: Sendable {
     return true
   }
 
+  /// What passed on the bus since the last call, in order of time; `bus` 0 is the first port.
+  public mutating func takeFrames() -> [CANRecord] {
+    var records = bus?.takeRecords() ?? []
+    guard !otherPorts.isEmpty else { return records }
+    for index in otherPorts.indices {
+      for var record in otherPorts[index].takeRecords() {
+        record.bus = BusID(UInt16(index + 1))
+        records.append(record)
+      }
+    }
+    return records.enumerated().sorted {
+      ($0.element.time.nanoseconds, $0.offset) < ($1.element.time.nanoseconds, $1.offset)
+    }.map(\.element)
+  }
+
   /// Puts a controller that speaks `battery` and an inverter that speaks `inverter` on one bus.
   /// - Returns: whether both can be played.
   public mutating func connect(inverter: CompiledLink, battery: CompiledLink) -> Bool {
@@ -129,21 +144,6 @@ public struct Simulator: Sendable {
 
   /// What a person asks of the controller; done in the next steps, one in each.
   public mutating func order(_ command: Command) { orders.append(command) }
-
-  /// What passed on the bus since the last call, in order of time; `bus` 0 is the first port.
-  public mutating func takeFrames() -> [CANRecord] {
-    var records = bus?.takeRecords() ?? []
-    guard !otherPorts.isEmpty else { return records }
-    for index in otherPorts.indices {
-      for var record in otherPorts[index].takeRecords() {
-        record.bus = BusID(UInt16(index + 1))
-        records.append(record)
-      }
-    }
-    return records.enumerated().sorted {
-      ($0.element.time.nanoseconds, $0.offset) < ($1.element.time.nanoseconds, $1.offset)
-    }.map(\.element)
-  }
 
   /// The time passed to the engine, ns.
   public var time_ns: Int64 { clock_ns }
