@@ -28,6 +28,8 @@ public struct Scenario: Sendable {
   public var currentOffset = 0.0
   /// The controller's own supply, V.
   public var supply = 12.0
+  /// How it was put together, where that is not what the configuration says.
+  public var installation = Installation()
   /// What goes wrong.
   public var faults: [Fault] = []
   /// The inverter's protocol and variant, where it is on a bus and hears what the controller allows; `nil` = it knows by itself.
@@ -64,6 +66,12 @@ public struct Scenario: Sendable {
   public func installed(_ chain: ChainNumber) -> Int {
     if let installedModules, chain.index < installedModules.count { return installedModules[chain.index] }
     return configuration.slaves(chain)
+  }
+
+  /// Cells on each module of a chain in fact.
+  public func installedCells(_ chain: ChainNumber) -> Int {
+    let own = installation.cellsPerModule[chain.index]
+    return own > 0 ? own : configuration.cellsPerModule(chain)
   }
 
   /// Readings that do not come from a plant, such as those of a photographed page.

@@ -4,11 +4,14 @@ public import Formats
 /// Scenarios as YAML files: `Captures/scenarios/README.md` describes the keys.
 public enum ScenarioFile {
   /// Reads one; problems name the line, what was found and what was expected.
-  public static func parse(_ text: String, path: String) -> (scenario: Scenario, problems: [DefinitionProblem]) {
+  /// - Parameter allowsViolations: whether the configuration may break rules: finding that out is what somebody is there for.
+  public static func parse(
+    _ text: String, path: String, allowsViolations: Bool = false
+  ) -> (scenario: Scenario, problems: [DefinitionProblem]) {
     var reader = Reader()
     guard let root = YAMLNode.parse(text, path: path, problems: &reader.problems) else { return (Scenario(), reader.problems) }
     reader.read(root)
-    for violation in reader.scenario.configuration.violations {
+    for violation in allowsViolations ? [] : reader.scenario.configuration.violations {
       reader.problems.append(root.problem(.value, "configuration: \(violation)"))
     }
     return (reader.scenario, reader.problems)
@@ -34,6 +37,7 @@ public enum ScenarioFile {
         case "duration": scenario.duration = number(value, key) ?? 600
         case "state": state(value)
         case "plant": plant(value)
+        case "installation": scenario.installation = InstallationReader.read(value, &problems)
         case "pinned": pinned(value)
         case "load": for step in value.items(key, &problems) { load(step) }
         case "chain":
@@ -51,8 +55,9 @@ public enum ScenarioFile {
       }
       let installed = ChainNumber.allCases.map { scenario.installed($0) }
       scenario.pack.modules = ChainNumber.allCases.flatMap { chain in
-        [Int](repeating: scenario.configuration.cellsPerModule(chain), count: installed[chain.index])
+        [Int](repeating: scenario.installedCells(chain), count: installed[chain.index])
       }
+      if let isLFP = scenario.installation.isLFP { scenario.pack.isLFP = isLFP }
     }
 
     /// `{ protocol: deye-hv, variant: deye-hv, quirks: all, ports: 2, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`

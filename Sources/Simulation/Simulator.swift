@@ -7,7 +7,7 @@ private import Glibc
 /// Engine, chains, PDU, cells and inverter in one virtual time. Everything comes from a scenario and its seed.
 public struct Simulator: Sendable {
   /// What is simulated.
-  public let scenario: Scenario
+  public private(set) var scenario: Scenario
   /// The controller.
   public private(set) var engine: Engine
   /// What it was given last.
@@ -26,6 +26,10 @@ public struct Simulator: Sendable {
   public private(set) var starts = 1
   /// What the controller had stored at its last start.
   public private(set) var startState: PersistentState?
+  /// No step is longer, s: for those who want to see a precharge in detail.
+  public var longestStep = 1.0
+  /// Orders of a person, one a step.
+  private var orders: [Command] = []
   /// Checks every step.
   public private(set) var auditor: Auditor
 
@@ -46,22 +50,31 @@ public struct Simulator: Sendable {
   private var storedAt = 0.0
   private var openTemperature: Int16
   private var soundAt = 0.0
+  private let isMisassembled: Bool
   private var isWrongBattery: Bool {
-    ChainNumber.allCases.contains { scenario.installed($0) != scenario.configuration.slaves($0) }
+    isMisassembled
+      || ChainNumber.allCases.contains { scenario.installed($0) != scenario.configuration.slaves($0) }
   }
 
   /// The start's time in what is passed to the engine: 2026-01-01 00:00 UTC, so that recordings carry a date.
   public static let epoch_ns: Int64 = 1_767_225_600_000_000_000
 
   /// A system as the scenario describes it, at its start.
-  public init(_ scenario: Scenario) {
+  /// - Parameter isHeld: starts with the contactors kept open until they are released.
+  public init(_ scenario: Scenario, isHeld: Bool = false) {
     self.scenario = scenario
+    isMisassembled = scenario.installation != Installation()
     random = SplitMix64(seed: scenario.seed)
-    engine = Engine(configuration: scenario.configuration)
+    engine = Engine(configuration: scenario.configuration, isHeld: isHeld)
     startState = scenario.state
     if let state = scenario.state { engine.restore(state) }
     pack = CellPack(scenario.pack, random: &random)
     pdu.currentOffset = scenario.currentOffset
+    pdu.isCurrentReversed = scenario.installation.isCurrentReversed
+    pdu.isOutputShorted = scenario.installation.isOutputShorted
+    pdu.inputGain = scenario.installation.inputGain
+    pdu.outputGain = scenario.installation.outputGain
+    pdu.currentGain = scenario.installation.currentGain
     clock_ns = Simulator.epoch_ns
     isActive = scenario.faults.map { _ in false }
     auditor = Auditor(scenario.configuration)
@@ -114,6 +127,24 @@ public struct Simulator: Sendable {
     }.map(\.element)
   }
 
+  /// Puts a controller that speaks `battery` and an inverter that speaks `inverter` on one bus.
+  /// - Returns: whether both can be played.
+  public mutating func connect(inverter: CompiledLink, battery: CompiledLink) -> Bool {
+    bus = LinkWorld(inverter, faults: scenario.linkFaults, seed: scenario.seed)
+    bus?.replaceBattery(battery)
+    bus?.isCut = scenario.installation.isCANOnWrongPort
+    return bus != nil
+  }
+
+  /// The controller speaks something else from now on.
+  public mutating func speak(_ battery: CompiledLink) { bus?.replaceBattery(battery) }
+
+  /// Whether the controller says nothing to the inverter.
+  public mutating func mute(_ isMute: Bool) { bus?.isBatteryMute = isMute }
+
+  /// What a person asks of the controller; done in the next steps, one in each.
+  public mutating func order(_ command: Command) { orders.append(command) }
+
   /// The time passed to the engine, ns.
   public var time_ns: Int64 { clock_ns }
 
@@ -132,12 +163,13 @@ public struct Simulator: Sendable {
   @discardableResult
   public mutating func step() -> Double {
     let seconds = isQuiet ? 1.0 : 0.1
-    let length = min(seconds, max(0.001, nextFaultTime - now))
+    let length = min(seconds, longestStep, max(0.001, nextFaultTime - now))
     now += length
     clock_ns += Int64((length * 1e9).rounded())
     readings.arrived = []
     command = .none
     applyFaults()
+    obeyPerson()
     flow(length)
     measure()
     if case .none = command {} else { auditor.commanded(command) }
@@ -156,6 +188,13 @@ public struct Simulator: Sendable {
     auditor.isSound = now >= soundAt
     auditor.check(engine, readings, now: now, seconds: length)
     return length
+  }
+
+  /// A fault's own command goes first.
+  private mutating func obeyPerson() {
+    guard !orders.isEmpty, case .none = command else { return }
+    command = orders.removeFirst()
+    if case .configure(let configuration) = command, configuration.violationCount == 0 { scenario.configuration = configuration }
   }
 
   private var nextFaultTime: Double {
@@ -251,7 +290,7 @@ public struct Simulator: Sendable {
       module += count
       links[index].noise = 0
       links[index].allowDiagnosis(!engine.outputs.contactors.contains(.precharge))
-      links[index].chain.cutBefore = nil
+      links[index].chain.cutBefore = scenario.installation.firstLost(chain, of: count)
       for node in 0..<count {
         links[index].chain.nodes[node].defect = .none
         links[index].chain.nodes[node].openWires = 0
@@ -323,6 +362,7 @@ public struct Simulator: Sendable {
       default: break
       }
     }
+    if let unreached = scenario.installation.firstLost(chain, of: count) { lost = min(lost ?? .max, unreached) }
     if let lost, lost == 255 || lost < count {
       readings.arrived.insert(.failure(chain))
       readings.lostModules[chain.index] = UInt8(clamping: lost)
@@ -332,11 +372,13 @@ public struct Simulator: Sendable {
     readings.lostModules[chain.index] = 255
     readings.moduleCounts[chain.index] = UInt8(clamping: count)
     var cells = 0
+    let isOtherCount = scenario.installedCells(chain) != scenario.configuration.cellsPerModule(chain)
     for module in 0..<count {
       let start = pack.moduleStarts[firstModule + module]
       let own = pack.moduleStarts[firstModule + module + 1] - start
       fill(chain, module, firstModule + module, start, own)
-      cells += own
+      // A slave measures the terminals that it is told to measure, connected or not.
+      cells += isOtherCount ? scenario.configuration.cellsPerModule(chain) : own
     }
     readings.cellCounts[chain.index] = UInt16(clamping: cells)
     disturb(chain)
@@ -346,12 +388,13 @@ public struct Simulator: Sendable {
     let slot = chain.index * 15 + module
     let perModule = scenario.configuration.cellsPerModule(chain)
     var sum = 0.0
-    for cell in 0..<count {
-      let volts = pack.voltage[start + cell]
-      sum += volts
+    for cell in 0..<count { sum += pack.voltage[start + cell] }
+    let soldered = count == perModule ? nil : Installation.read(Array(pack.voltage[start..<start + count]), as: perModule)
+    for cell in 0..<perModule {
+      let volts = soldered?[cell] ?? pack.voltage[start + cell]
       let target = chain.index * Readings.chainCells + module * perModule + cell
       // A slave's step is 0.15 mV; noise of one of them.
-      if cell < perModule, target < 420 {
+      if target < 420 {
         readings.cells[target] = UInt16(max(0, min(65_535, (volts * 10_000 + random.between(-1, 1)).rounded())))
       }
     }
@@ -360,7 +403,8 @@ public struct Simulator: Sendable {
     var open: UInt8 = 0
     for sensor in 0..<5 {
       if enabled & 1 << UInt8(sensor) != 0 {
-        readings.temperatures[slot * 5 + sensor] = Int16(max(-2731, min(32_767, (pack.temperature[place] * 10).rounded())))
+        readings.temperatures[slot * 5 + sensor] = scenario.installation.temperature(
+          pack.temperature[place], scenario.configuration)
       } else {
         readings.temperatures[slot * 5 + sensor] = openTemperature
         open |= 1 << UInt8(sensor)
@@ -395,6 +439,7 @@ public struct Simulator: Sendable {
       guard (1...15).contains(module), (1...perModule).contains(cell) else { return nil }
       return chain.index * Readings.chainCells + (module - 1) * perModule + cell - 1
     }
+    scenario.installation.disturb(chain, scenario.configuration, openTemperature: openTemperature, &readings)
     for (index, fault) in scenario.faults.enumerated() where isActive[index] {
       switch fault.kind {
       case .cellVoltage(chain, let module, let cell, let volts):
@@ -453,7 +498,7 @@ public struct Simulator: Sendable {
 
   /// Power comes back: a new engine with what was stored, a minute old at most.
   private mutating func restart() {
-    engine = Engine(configuration: scenario.configuration)
+    engine = Engine(configuration: scenario.configuration, isHeld: engine.isHeld)
     startState = stored ?? scenario.state
     if let startState { engine.restore(startState) }
     starts += 1

@@ -31,6 +31,7 @@ enum CommandRegistry {
       FaultMatrixCommand.self, ExportCommand.self,
       CaptureCommand.self, MonitorCommand.self, BusCommand.self, SendCommand.self, BridgeCommand.self, VirtualCommand.self,
       ConfigCommand.self, VersionCommand.self,
+      CommissionCommand.self,
     ]
   }
 

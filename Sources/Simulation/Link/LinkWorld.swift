@@ -15,7 +15,11 @@ public struct LinkWorld: Sendable {
   /// A second battery that sends under the same IDs.
   private var second: Session?
   private let link: CompiledLink
-  private let batteryLink: CompiledLink
+  private var batteryLink: CompiledLink
+  /// Whether nothing passes between the two: the cable is in a socket that has no CAN.
+  public var isCut = false
+  /// Whether the battery's end says nothing: it listens first.
+  public var isBatteryMute = false
   /// What goes wrong.
   public let faults: [LinkFault]
   private var random: SplitMix64
@@ -94,7 +98,7 @@ public struct LinkWorld: Sendable {
       var until = end_us
       let isMute = fault(.wrongBitRate) != nil || isOff
       let values = said(ours)
-      if fault(.silentBattery) == nil, !isMute {
+      if fault(.silentBattery) == nil, !isMute, !isBatteryMute {
         until = min(until, talk(isBattery: true, values))
         if second != nil { until = min(until, talkSecond(values)) }
       }
@@ -210,6 +214,7 @@ public struct LinkWorld: Sendable {
   private mutating func deliver() -> Int64 {
     while let first = underway.first, first.due <= now_us {
       underway.removeFirst()
+      if isCut { continue }
       record(first.frame, at: first.due)
       if first.toBattery {
         battery.receive(first.frame, now_us: now_us)
@@ -278,6 +283,13 @@ public struct LinkWorld: Sendable {
     reaction = InverterReaction(quirks: reaction.quirks)
     // A battery that says who it is only once, at its own start, stays silent about it.
     battery.forgetsIdentity = fault.amount > 0
+  }
+
+  /// Puts another battery on the bus, or the same one under another protocol; it starts anew.
+  public mutating func replaceBattery(_ link: CompiledLink) {
+    guard let fresh = link.session(.battery) else { return }
+    batteryLink = link
+    battery = fresh
   }
 
   /// Starts one end anew: for runs that are clean, with restarts as they happen.
