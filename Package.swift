@@ -40,7 +40,10 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CPorts", "CReadline", "CSignals", "CZip"], swiftSettings: strict),
+    .target(
+      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
+      swiftSettings: strict
+    ),
     .target(
       name: "Gateway",
       dependencies: [
@@ -75,7 +78,10 @@ let package = Package(
     .target(name: "CSignals"),
     .target(name: "CPorts"),
     .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
-    .target(name: "CMosquitto", linkerSettings: [.linkedLibrary("mosquitto")]),
+    .target(name: "CMosquitto"),
+    .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),
+    .target(name: "CSerialPort", linkerSettings: [.linkedLibrary("serialport")]),
+    .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

@@ -69,6 +69,9 @@ public enum FileNames {
     guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .failed(errno: errno) }
   }
 
+  /// Removes a file; one that is not there is no error.
+  public static func remove(_ path: String) { unlink(path) }
+
   /// A variable of the process's environment.
   public static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }

@@ -28,8 +28,10 @@ enum CommandRegistry {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
       ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self,
-      FaultMatrixCommand.self, CloudCommand.self,
+      FaultMatrixCommand.self, ExportCommand.self, CloudCommand.self,
+      CaptureCommand.self, MonitorCommand.self, BusCommand.self, SendCommand.self, BridgeCommand.self, VirtualCommand.self,
       ConfigCommand.self, VersionCommand.self,
+      CommissionCommand.self,
     ]
   }
 

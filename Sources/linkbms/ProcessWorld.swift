@@ -8,6 +8,9 @@ struct ProcessWorld: World {
   let terminal: Terminal
   var openCapture: String?
   private var definitions = LoadedDefinitions()
+  /// A command line that names a bus to send on is explicit enough.
+  let live = LiveHub(needsArm: false)
+  let inputHoldsCommands = false
 
   init() {
     let device = TerminalDevice(descriptor: 1)
@@ -32,6 +35,16 @@ struct ProcessWorld: World {
   }
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
+
+  /// Made when somebody is asked for the first time: it takes the terminal.
+  private var lines: AskedLines?
+
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    let source = lines ?? (inputIsTerminal ? .editor : .plain)
+    lines = source
+    try flush()
+    return try source.next(prompt)
+  }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }
 

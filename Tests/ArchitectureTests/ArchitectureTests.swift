@@ -61,7 +61,7 @@ enum Rules {
     // The configuration and its state are files: that is why Formats may see the controller's values.
     "Formats": ["Bus", "Protocols", "Controller", "Yams", "CZlib"], "Analysis": ["Bus", "Protocols", "Controller", "Formats"],
     "Simulation": ["Bus", "Protocols", "Controller", "Formats", "Glibc"],
-    "HostIO": ["Bus", "Glibc", "CPorts", "CReadline", "CSignals", "CZip"],
+    "HostIO": ["Bus", "Glibc", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
     // The server stands on Hummingbird and its parts, the history on GRDB.
     "Gateway": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",

@@ -44,7 +44,7 @@ need_packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
     say "This is no Debian or Ubuntu system, so nothing is installed here. Install what corresponds to:"
     say "  $*"
-    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel readline-devel zlib-devel libzip-devel.)"
+    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel readline-devel zlib-devel libzip-devel mosquitto-devel sqlite-devel libxcrypt-devel.)"
     [ -n "${LINKBMS_SKIP_PACKAGES:-}" ] && return
     say "If they are there, set LINKBMS_SKIP_PACKAGES=1."
     exit 2
@@ -69,7 +69,7 @@ need_packages() {
 
 # What the program needs to be built.
 need_build() {
-  need_packages libsocketcan-dev libpcap-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev libcrypt-dev pkg-config gcc libc6-dev git
+  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev libcrypt-dev pkg-config gcc libc6-dev git
   need_swift
 }
 
@@ -78,14 +78,30 @@ need_tests() {
   need_build
   need_packages can-utils tshark python3 python3-venv time
   venv="$root/.build/venv"
-  if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, pexpect, yaml' 2>/dev/null; then
-    say "Installing Python packages for the tests into .build/venv: cantools python-can pexpect PyYAML"
+  if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, msgpack, pexpect, yaml' 2>/dev/null; then
+    say "Installing Python packages for the tests into .build/venv: cantools python-can msgpack pexpect PyYAML"
     mkdir -p "$root/.build"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check cantools python-can pexpect PyYAML ||
-      fail "pip could not install cantools python-can pexpect PyYAML"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check cantools python-can msgpack pexpect PyYAML ||
+      fail "pip could not install cantools python-can msgpack pexpect PyYAML"
   fi
   export PATH="$venv/bin:$PATH"
+}
+
+# What tools/gateway-check needs: a broker and a browser to try the pages with.
+need_gateway_check() {
+  need_tests
+  need_packages mosquitto mosquitto-clients openssl chromium
+  if ! "$venv/bin/python" -c 'import jinja2, playwright, schemathesis' 2>/dev/null; then
+    say "Installing Python packages for tools/gateway-check into .build/venv: Jinja2 playwright schemathesis"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check Jinja2 playwright schemathesis ||
+      fail "pip could not install Jinja2 playwright schemathesis"
+  fi
+}
+
+# What a virtual machine with SocketCAN needs (tools/can-vm). Its kernel is unpacked from Debian's package, not installed.
+need_vm() {
+  need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils util-linux python3 tar gzip
 }
 
 build_release() {

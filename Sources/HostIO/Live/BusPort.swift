@@ -55,6 +55,8 @@ public struct PortCounters: Sendable, Equatable {
   public var dropped: UInt64 = 0
   /// Times that a frame could not be sent because there was no room.
   public var refused: UInt64 = 0
+  /// Messages from the other end that were no frame (network, serial).
+  public var malformed: UInt64 = 0
   /// Nothing yet.
   public init() {}
 }
@@ -89,7 +91,7 @@ public enum PortError: Error, Hashable, Sendable, CustomStringConvertible {
     case .down(let name): "\(name): the interface is down; bring it up: linkbms bus \(name) --bitrate 500000 --up"
     case .vanished(let name): "\(name): the interface has gone (unplugged?)"
     case .notPermitted(let name, let needs): "\(name): not permitted: needs \(needs)"
-    case .unsupported(let name, let what): "\(name): cannot \(what) here"
+    case .unsupported(let name, let what): "\(name): cannot \(what)"
     case .refused(let name, let reason): "\(name): \(reason)"
     case .system(let error): error.description
     }

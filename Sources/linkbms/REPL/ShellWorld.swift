@@ -10,6 +10,9 @@ struct ShellWorld: World {
   private var redirections: [Redirection] = []
   private var definitions = LoadedDefinitions()
   var openCapture: String?
+  let live = LiveHub(needsArm: true)
+  /// A script from a pipe must not be eaten by the command it starts.
+  var inputHoldsCommands: Bool { !TerminalDevice(descriptor: 0).isTerminal }
   /// `set format`.
   var defaultFormat = OutputFormat.text
 
@@ -39,6 +42,15 @@ struct ShellWorld: World {
   }
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
+
+  /// The prompt's own line editor; `nil` in scripts, whose lines are commands and no answers.
+  var asked: AskedLines?
+
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    guard let asked else { throw WorldError(message: "nobody can be asked in a script: give the answers in a file") }
+    try flush()
+    return try asked.next(prompt)
+  }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }
 
