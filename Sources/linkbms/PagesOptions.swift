@@ -90,13 +90,13 @@ struct PagesFeed {
     publisher?.add(simulator.engine.events, simulator.engine.configuration)
     for frame in simulator.takeFrames() { publisher?.add(frame) }
     publisher?.publish(Snapshot(simulator.engine, simulator.readings, time_ns: simulator.time_ns), at: .now)
-    // One order a step: the last of several is the one that a person wants.
-    guard let command = publisher?.takeCommands().last else { return }
-    switch command {
-    case .reset: simulator.order(.reset)
-    case .hold: simulator.order(.hold)
-    case .release: simulator.order(.release)
-    case .configure(let configuration): simulator.order(.configure(configuration))
+    for command in publisher?.takeCommands() ?? [] {
+      switch command {
+      case .reset: simulator.order(.reset)
+      case .hold: simulator.order(.hold)
+      case .release: simulator.order(.release)
+      case .configure(let configuration): simulator.order(.configure(configuration))
+      }
     }
   }
 }

@@ -195,6 +195,12 @@ import Testing
     #expect(log.hasSuffix("connection delete linkbms\nconnection modify linkbms-new connection.id linkbms\n"))
     #expect(
       try String(contentsOfFile: folder.path + "/typed", encoding: .utf8).contains("set wifi-sec.psk secret99\nsave persistent\n"))
+    #expect(await manager.rename("bms-2") == nil)
+    log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
+    #expect(log.hasSuffix("general hostname bms-2\n"))
+    for name in ["", "-x", "x-", "X", "a b", "a.local", String(repeating: "x", count: 64)] {
+      #expect(await manager.rename(name) != nil, "\(name)")
+    }
     for (name, password) in [("", "long enough"), ("x", "short"), ("x", "new\nline99"), ("-x", "secret99"), ("x\ny", "secret99")] {
       #expect(await manager.connect(name, password: password) != nil, "\(name) \(password)")
     }

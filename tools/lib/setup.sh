@@ -44,7 +44,7 @@ need_packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
     say "This is no Debian or Ubuntu system, so nothing is installed here. Install what corresponds to:"
     say "  $*"
-    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel readline-devel zlib-devel libzip-devel.)"
+    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel readline-devel zlib-devel libzip-devel mosquitto-devel sqlite-devel libxcrypt-devel.)"
     [ -n "${LINKBMS_SKIP_PACKAGES:-}" ] && return
     say "If they are there, set LINKBMS_SKIP_PACKAGES=1."
     exit 2
@@ -88,6 +88,18 @@ need_tests() {
   fi
   export PATH="$venv/bin:$PATH"
 }
+
+# What tools/gateway-check needs: a broker and a browser to try the pages with.
+need_gateway_check() {
+  need_tests
+  need_packages mosquitto mosquitto-clients openssl chromium
+  if ! "$venv/bin/python" -c 'import jinja2, playwright, schemathesis' 2>/dev/null; then
+    say "Installing Python packages for tools/gateway-check into .build/venv: Jinja2 playwright schemathesis"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check Jinja2 playwright schemathesis ||
+      fail "pip could not install Jinja2 playwright schemathesis"
+  fi
+}
+
 # What a virtual machine with SocketCAN needs (tools/can-vm). Its kernel is unpacked from Debian's package, not installed.
 need_vm() {
   need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils util-linux python3 tar gzip

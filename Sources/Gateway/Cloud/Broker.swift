@@ -56,43 +56,45 @@ final class Broker: Sendable {
   init(
     _ options: BrokerOptions, name: String, will: (topic: String, text: String)?, keeps: Bool, callbacks: Callbacks
   ) throws(GatewayError) {
-    mosquitto_lib_init()
-    guard let handle = mosquitto_new(name, !keeps, nil) else { throw GatewayError("MQTT: no memory") }
+    guard mqtt_load() else {
+      throw GatewayError("MQTT: found no libmosquitto.so.1, expected it: install the package libmosquitto1")
+    }
+    guard let handle = mqtt_new(name, !keeps, nil) else { throw GatewayError("MQTT: no memory") }
     self.handle = handle
     self.callbacks = callbacks
     let place = "MQTT \(options.host):\(options.port)"
     func check(_ code: Int32, _ what: String) throws(GatewayError) {
       guard code != MOSQ_ERR_SUCCESS.rawValue.signed else { return }
-      throw GatewayError("\(place): \(what): \(String(cString: mosquitto_strerror(code)))")
+      throw GatewayError("\(place): \(what): \(String(cString: mqtt_strerror(code)))")
     }
     if let will {
       let bytes = Array(will.text.utf8)
-      try check(mosquitto_will_set(handle, will.topic, Int32(bytes.count), bytes, 1, true), "last will")
+      try check(mqtt_will_set(handle, will.topic, Int32(bytes.count), bytes, 1, true), "last will")
     }
-    if let user = options.user { try check(mosquitto_username_pw_set(handle, user, options.password), "user") }
+    if let user = options.user { try check(mqtt_username_pw_set(handle, user, options.password), "user") }
     if let authorities = options.authorities {
-      try check(mosquitto_tls_set(handle, authorities, nil, nil, nil, nil), "certificates \(authorities)")
+      try check(mqtt_tls_set(handle, authorities), "certificates \(authorities)")
     }
-    mosquitto_reconnect_delay_set(handle, 1, 30, true)
-    mosquitto_max_inflight_messages_set(handle, 20)
+    mqtt_settings(handle, 1, 30, 20)
     // The callbacks hold this object without counting it: `close` ends the thread before it goes.
-    mosquitto_user_data_set(handle, Unmanaged.passUnretained(self).toOpaque())
-    mosquitto_connect_callback_set(handle) { _, owner, code in Broker.of(owner)?.didConnect(code) }
-    mosquitto_disconnect_callback_set(handle) { _, owner, code in Broker.of(owner)?.didDisconnect(code) }
-    mosquitto_publish_callback_set(handle) { _, owner, message in
-      guard let broker = Broker.of(owner) else { return }
-      broker.callbacks.arrived(message)
-    }
-    mosquitto_message_callback_set(handle) { _, owner, message in
-      guard let broker = Broker.of(owner), let message = message?.pointee, let topic = message.topic, message.payloadlen >= 0 else {
-        return
-      }
-      let payload = UnsafeRawBufferPointer(start: message.payload, count: message.payload == nil ? 0 : Int(message.payloadlen))
-      broker.callbacks.received(String(cString: topic), Array(payload))
-    }
-    try check(mosquitto_loop_start(handle), "thread")
+    mqtt_callbacks(
+      handle, Unmanaged.passUnretained(self).toOpaque(),
+      { _, owner, code in Broker.of(owner)?.didConnect(code) }, { _, owner, code in Broker.of(owner)?.didDisconnect(code) },
+      { _, owner, message in
+        guard let broker = Broker.of(owner) else { return }
+        broker.callbacks.arrived(message)
+      },
+      { _, owner, message in
+        guard let broker = Broker.of(owner), let message = message?.pointee, let topic = message.topic, message.payloadlen >= 0
+        else {
+          return
+        }
+        let payload = UnsafeRawBufferPointer(start: message.payload, count: message.payload == nil ? 0 : Int(message.payloadlen))
+        broker.callbacks.received(String(cString: topic), Array(payload))
+      })
+    try check(mqtt_loop_start(handle), "thread")
     // A broker that is not there yet is none of our business: the thread tries again.
-    mosquitto_connect_async(handle, options.host, Int32(options.port), 30)
+    mqtt_connect_async(handle, options.host, Int32(options.port), 30)
   }
 
   deinit { close() }
@@ -103,7 +105,7 @@ final class Broker: Sendable {
 
   private func didConnect(_ code: Int32) {
     guard code == 0 else {
-      problemText.withLock { $0 = String(cString: mosquitto_connack_string(code)) }
+      problemText.withLock { $0 = String(cString: mqtt_connack_string(code)) }
       return
     }
     problemText.withLock { $0 = nil }
@@ -113,7 +115,7 @@ final class Broker: Sendable {
 
   private func didDisconnect(_ code: Int32) {
     online.store(false, ordering: .releasing)
-    if code != 0 { problemText.withLock { $0 = $0 ?? String(cString: mosquitto_strerror(code)) } }
+    if code != 0 { problemText.withLock { $0 = $0 ?? String(cString: mqtt_strerror(code)) } }
     callbacks.disconnected()
   }
 
@@ -127,19 +129,21 @@ final class Broker: Sendable {
   @discardableResult
   func publish(_ topic: String, _ payload: [UInt8], reliably: Bool, retain: Bool) -> Int32? {
     var number: Int32 = 0
-    let code = mosquitto_publish(handle, &number, topic, Int32(clamping: payload.count), payload, reliably ? 1 : 0, retain)
+    let code = mqtt_publish(handle, &number, topic, Int32(clamping: payload.count), payload, reliably ? 1 : 0, retain)
     return code == MOSQ_ERR_SUCCESS.rawValue.signed ? number : nil
   }
 
   /// Wants messages of topics like `pattern`.
-  func subscribe(_ pattern: String) { mosquitto_subscribe(handle, nil, pattern, 1) }
+  func subscribe(_ pattern: String) { mqtt_subscribe(handle, pattern, 1) }
 
   /// Says goodbye and ends the thread.
   func close() {
     guard isClosed.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged else { return }
-    mosquitto_disconnect(handle)
-    mosquitto_loop_stop(handle, true)
-    mosquitto_destroy(handle)
+    // The thread of a connection ends by itself when the last words are out; one that waits for its next try does not.
+    let isConnected = isConnected
+    mqtt_disconnect(handle)
+    mqtt_loop_stop(handle, !isConnected)
+    mqtt_destroy(handle)
   }
 }
 

@@ -124,6 +124,31 @@ public final class NetworkManager: Sendable {
     }
   }
 
+  /// The machine's name, under which avahi-daemon makes it known with `.local` behind it; `nil` where NetworkManager does not say.
+  func name() async -> String? {
+    let tool = tool
+    return await onQueue {
+      guard let outcome = try? ToolRun.run([tool, "general", "hostname"], seconds: 10), outcome.status == 0 else { return nil }
+      let name = outcome.text.trimmed
+      return name.isEmpty || name.utf8.count > 255 ? nil : name
+    }
+  }
+
+  /// Gives the machine another name. Where another machine has it already, avahi-daemon puts `-2` behind it.
+  /// - Returns: why it did not work; `nil` = done.
+  func rename(_ name: String) async -> String? {
+    let isGood =
+      (1...63).contains(name.utf8.count) && !name.hasPrefix("-") && !name.hasSuffix("-")
+      && name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D }
+    guard isGood else { return "A name in the network has 1 to 63 small letters, digits and hyphens, no hyphen at an end." }
+    let tool = tool
+    return await onQueue {
+      guard let outcome = try? ToolRun.run([tool, "general", "hostname", name], seconds: 20) else { return "It cannot be started." }
+      if outcome.status == 127 { return "This system has no NetworkManager." }
+      return outcome.status == 0 ? nil : "NetworkManager says: \(outcome.text.trimmed.suffix(300))"
+    }
+  }
+
   private func onQueue<Result: Sendable>(_ work: @Sendable @escaping () -> Result) async -> Result {
     await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: work()) } }
   }

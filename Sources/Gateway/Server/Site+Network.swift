@@ -26,17 +26,36 @@ extension Site {
         <p class="help">The network before stays set up until the new one works.</p></form>
         """
       } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the network.</p>"
+    let known = await network.name()
+    let naming: HTML =
+      known.map { _ in
+        csrf.map { csrf -> HTML in
+          """
+          <form method="post" action="/wifi/name" class="narrow"><input type="hidden" name="csrf" value="\(csrf)">
+          <label for="name">Another name: small letters, digits, hyphens</label><input id="name" name="name" maxlength="63" required autocomplete="off">
+          <div class="buttons"><button type="submit">Rename</button></div></form>
+          """
+        } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the name.</p>"
+      } ?? "<p>Set it with <code>hostnamectl set-hostname NAME</code>.</p>"
+    let names: HTML = """
+      <p>\(known.map { "This machine is called \($0)" } ?? "This machine is called by its host name"): where avahi-daemon runs, it is found as
+      \(known ?? "NAME").local. Where two have one name, the second is found with -2 behind it.</p>\(naming)
+      """
     let main: HTML = """
       <h1>Network</h1>\(notice.map { "<p class=\"notice\" role=\"status\">\($0)</p>" as HTML } ?? .empty)
       <h2>Interfaces</h2><table><thead><tr><th scope="col">Interface</th><th scope="col">Kind</th><th scope="col">State</th></tr></thead><tbody>\(interfaces)</tbody></table>
       <h2>WiFi</h2>\(list)\(form)
-      <h2>Name in the network</h2>
-      <p>Where avahi-daemon runs, this machine is found by its host name with .local behind it; set it with <code>hostnamectl set-hostname NAME</code>.</p>
+      <h2>Name in the network</h2>\(names)
 
       """
     var shown = request
     shown.path = "/wifi"
     return page(shown, "Network", main, status: status)
+  }
+
+  func rename(_ request: PageRequest) async -> PageResponse {
+    let problem = await network.rename(request.form["name"] ?? "")
+    return await networkPage(request, notice: problem ?? "Renamed.", status: problem == nil ? 200 : 422)
   }
 
   func connect(_ request: PageRequest) async -> PageResponse {

@@ -92,7 +92,19 @@ public final class Site: Pages, Sendable {
     }
   }
 
+  /// Where something can be changed.
+  private static let changes: Set<String> = [
+    "/login", "/logout", "/config", "/config/preset-lfp", "/config/preset-li-ion", "/config/calibrate", "/reset", "/confirm",
+    "/wifi",
+    "/wifi/name",
+  ]
+
   private func post(_ request: PageRequest) async -> PageResponse {
+    guard Site.changes.contains(request.path) else {
+      var refusal = PageResponse.text("There is nothing to change here.\n", status: 405)
+      refusal.headers.append(("allow", "GET, HEAD"))
+      return refusal
+    }
     guard isOwnOrigin(request) else { return .text("This form was sent by another site.\n", status: 403) }
     if request.path == "/login" { return await logIn(request) }
     guard let session = session(request), let token = request.cookies[Site.cookie] else {
@@ -117,7 +129,8 @@ public final class Site: Pages, Sendable {
         lines: ["The contactors open, and stay open until communication with every module is established again."])
     case "/confirm": return confirm(request, token)
     case "/wifi": return await connect(request)
-    default: return .text("There is nothing to change here.\n", status: 404)
+    case "/wifi/name": return await rename(request)
+    default: return .text("No such page.\n", status: 404)
     }
   }
 
