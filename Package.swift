@@ -29,14 +29,15 @@ let package = Package(
       dependencies: ["Bus", "Protocols", "Controller", "CZlib", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(name: "Analysis", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
-    .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
+    .target(name: "Runtime", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
+    .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats", "Runtime"], swiftSettings: strict),
 
     // World.
     .target(name: "HostIO", dependencies: ["Bus", "CPorts", "CReadline", "CSignals", "CZip"], swiftSettings: strict),
     .executableTarget(
       name: "linkbms",
       dependencies: [
-        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -65,10 +66,13 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Analysis", "Formats", "Controller", "Protocols", "Bus"],
       swiftSettings: strict),
+    .testTarget(
+      name: "RuntimeTests", dependencies: ["Runtime", "Simulation", "Formats", "Controller", "Protocols", "Bus"],
+      swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Formats", "Controller", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
-      dependencies: ["linkbms", "Analysis", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],
+      dependencies: ["linkbms", "Analysis", "Runtime", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],
       exclude: ["PseudoTerminal"],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
