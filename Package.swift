@@ -16,6 +16,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
     // Board-safe storey: no Foundation, no allocation per frame, compiles as Embedded Swift.
@@ -39,6 +40,7 @@ let package = Package(
       dependencies: [
         "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict,
       plugins: ["EmbedDissectors"]),

@@ -26,6 +26,8 @@ public struct ControllerRuntime: Sendable {
   public private(set) var ordered: Contactors = []
   /// Longest that a control step came after its time, µs.
   public private(set) var latest_us: Int64 = 0
+  /// By how much the last regular control step came after its time, µs.
+  public private(set) var lateness_us: Int64 = 0
   /// Control steps so far.
   public private(set) var steps: UInt64 = 0
 
@@ -221,6 +223,7 @@ public struct ControllerRuntime: Sendable {
     stepChains()
     if isUrgent || self.now_us >= nextStep_us {
       if self.now_us >= nextStep_us {
+        lateness_us = late
         // Steps that were missed are not made up for.
         nextStep_us = nextStep_us + settings.step_us > self.now_us ? nextStep_us + settings.step_us : self.now_us + settings.step_us
       }
@@ -407,7 +410,8 @@ public struct ControllerRuntime: Sendable {
 
   /// The state, once each time that it is to be stored.
   public mutating func takeStore() -> PersistentState? {
-    guard wantsStore else { return nil }
+    // Before the first scan nothing is known that is worth more than nothing.
+    guard wantsStore, settings.state != nil || engine.values.hasCells else { return nil }
     wantsStore = false
     return engine.persistentState
   }

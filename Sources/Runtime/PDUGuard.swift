@@ -46,11 +46,11 @@ public struct PDUGuard: Sendable {
   /// Opens if no order has come for too long.
   public mutating func expire(_ now_us: Int64) {
     guard now_us > ends_us else { return }
-    open()
+    openAll()
   }
 
   /// The line to the controller is gone, or something is wrong inside: all open, until it is ordered to open all.
-  public mutating func open() {
+  public mutating func openAll() {
     contactors = []
     isLatched = true
   }

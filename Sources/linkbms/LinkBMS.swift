@@ -27,7 +27,7 @@ enum CommandRegistry {
   static var tools: [any ParsableCommand.Type] {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
-      ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self,
+      ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self, RunCommand.self,
       FaultMatrixCommand.self,
       ConfigCommand.self, VersionCommand.self,
     ]

@@ -66,7 +66,7 @@ enum Rules {
     "HostIO": ["Bus", "Glibc", "CPorts", "CReadline", "CSignals", "CZip"],
     "linkbms": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "ArgumentParser", "Dispatch",
-      "FoundationEssentials", "Glibc",
+      "FoundationEssentials", "Glibc", "Logging", "Synchronization",
     ],
   ]
 

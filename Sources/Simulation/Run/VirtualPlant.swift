@@ -7,7 +7,7 @@ public import Runtime
 /// is passed in, µs from 0. Lines go in and come out as they do over a wire.
 public struct VirtualPlant: Sendable {
   /// What is simulated.
-  public let scenario: Scenario
+  public private(set) var scenario: Scenario
   /// The cells.
   public private(set) var pack: CellPack
   /// The switches as they are.
@@ -95,7 +95,7 @@ public struct VirtualPlant: Sendable {
 
   /// The line to the controller is gone: the PDU opens.
   public mutating func disconnected() {
-    orders.open()
+    orders.openAll()
     lines.removeAll()
   }
 
@@ -260,6 +260,12 @@ public struct VirtualPlant: Sendable {
     guard !faults.contains(kind) else { return }
     faults.append(kind)
     switched(kind, true)
+  }
+
+  /// What the inverter wants from now on, A.
+  public mutating func setLoad(_ amperes: Double) {
+    scenario.load.steps = [.init(at: 0, current: amperes)]
+    scenario.load.period = nil
   }
 
   /// Ends a fault that was begun with `begin`.
