@@ -76,6 +76,9 @@ public enum FileNames {
     return String(cString: path)
   }
 
+  /// Removes a file; one that is not there is no error.
+  public static func remove(_ path: String) { unlink(path) }
+
   /// A variable of the process's environment.
   public static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }

@@ -53,8 +53,11 @@ public final class LineEditor {
 
   /// Shows the prompt and waits for a line. Ctrl-C drops the line being typed and stays here.
   /// - Parameters:
-  ///   - idle: asked once a second and after `Signals.wake()` for lines to show above the prompt.
-  public func readLine(prompt: String, idle: () -> [String]) -> Event {
+  ///   - waits: what else to wait for: descriptors, and a monotonic time in ns.
+  ///   - idle: asked once a second, after `Signals.wake()` and when one of `waits` came, for text to show above the prompt: whole lines.
+  public func readLine(
+    prompt: String, waits: () -> (descriptors: [Int32], until_ns: Int64) = { ([], .max) }, idle: () -> String
+  ) -> Event {
     signals_clear_stop()
     signals_catch_suspend(true)
     prompt_take(prompt)
@@ -68,9 +71,11 @@ public final class LineEditor {
       case prompt_eof: return .end
       default: break
       }
-      let hasKeys = waitForKeys()
+      let (descriptors, until_ns) = waits()
+      let hasKeys = waitForKeys(descriptors, until_ns)
       if let signal = handleSignals() { return .stopped(signal: signal) }
-      for line in idle() { writeAbove(line + "\n") }
+      let text = idle()
+      if !text.isEmpty { writeAbove(text) }
       // After a signal the keys are looked for again, or those typed right behind Ctrl-C would wait for the next key.
       if hasKeys { prompt_feed() }
     }
@@ -85,14 +90,9 @@ public final class LineEditor {
   }
 
   /// Waits at most a second; whether the terminal is readable, or gone (which reading then tells).
-  private func waitForKeys() -> Bool {
-    var sources = [
-      pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: signals_wake_descriptor(), events: Int16(POLLIN), revents: 0),
-    ]
-    guard poll(&sources, nfds_t(sources.count), 1000) > 0 else { return false }
-    if sources[1].revents != 0 { signals_drain() }
-    return sources[0].revents != 0
+  private func waitForKeys(_ descriptors: [Int32], _ until_ns: Int64) -> Bool {
+    let second = PortPoller.now_ns &+ 1_000_000_000
+    return PortPoller.wait([STDIN_FILENO] + descriptors, until_ns: min(second, until_ns)).first ?? false
   }
 
   /// Acts on what came; the signal that ends the process, if one did.

@@ -28,9 +28,22 @@ public struct TerminalDevice: Sendable {
   /// Waits until a line is entered; `false` at the end of the input or on Ctrl-C.
   public func awaitLine() -> Bool {
     var byte: UInt8 = 0
-    while read(descriptor, &byte, 1) == 1 { if byte == 0x0A { return true } }
+    while Glibc.read(descriptor, &byte, 1) == 1 { if byte == 0x0A { return true } }
     return false
   }
+
+  /// Lets each key come at once and unseen, Ctrl-C as ever a signal; gives back the settings to restore, `nil` if this is no terminal.
+  public func takeKeysOneByOne() -> Settings? {
+    var settings = termios()
+    guard tcgetattr(descriptor, &settings) == 0 else { return nil }
+    let before = Settings(termios: settings)
+    settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
+    guard tcsetattr(descriptor, TCSANOW, &settings) == 0 else { return nil }
+    return before
+  }
+
+  /// Reads what is there, once; how many bytes came, 0 at the end.
+  public func read(into bytes: inout [UInt8]) -> Int { max(0, Glibc.read(descriptor, &bytes, bytes.count)) }
 
   /// Keeps what has been typed when Ctrl-C comes; gives back the settings to restore, `nil` if this is no terminal.
   ///

@@ -14,6 +14,11 @@ enum CommandRunner {
     }
   }
 
+  /// Words as the command that they are, without running it.
+  static func parse(_ arguments: [String], of root: any ParsableCommand.Type) throws -> any ParsableCommand {
+    try root.parseAsRoot(arguments)
+  }
+
   /// Runs a parsed command.
   static func run(_ command: any ParsableCommand, in world: inout some World) throws -> Int32 {
     guard var tool = command as? any ToolCommand else {

@@ -10,18 +10,18 @@ enum DiagnosisBundle {
   /// Seconds before and after a finding that are kept of the capture; a short one is kept whole.
   static let margin: Int64 = 15
 
+  /// - Parameter keepsAll: keeps the whole capture instead of what is around the findings.
   static func write(
     _ path: String, _ format: CaptureFormat?, _ diagnosis: Diagnosis, _ site: SiteFacts, _ library: DefinitionLibrary,
-    to output: String,
-    in world: inout some World
+    to output: String, keepsAll: Bool = false, isInterrupted: () -> Bool = { false }
   ) throws {
     guard path != "-" else { throw WorldError(message: "--bundle: standard input cannot be read twice: save it to a file first") }
     if path == output { throw WorldError(message: "--bundle: \(output) is the capture itself: name another file") }
     var capture = try CaptureInput(path: path, format: format)
     let buffer = makeOutput()
     defer { freeOutput(buffer) }
-    var sink = CuttingSink(spans: spans(diagnosis), masks: masks(diagnosis, library), output: buffer)
-    while try capture.readWindow(into: &sink) { if world.isInterrupted { break } }
+    var sink = CuttingSink(spans: keepsAll ? nil : spans(diagnosis), masks: masks(diagnosis, library), output: buffer)
+    while try capture.readWindow(into: &sink) { if isInterrupted() { break } }
     let name = path.split(separator: "/").last.map(String.init) ?? path
     let text = DiagnosisText.text(diagnosis, TextStyle(), columns: 100)
     let facts = [

@@ -29,6 +29,7 @@ enum CommandRegistry {
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
       ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self, RunCommand.self,
       FaultMatrixCommand.self,
+      CaptureCommand.self, SendCommand.self, VirtualCommand.self,
       ConfigCommand.self, VersionCommand.self,
     ]
   }

@@ -8,6 +8,9 @@ struct ProcessWorld: World {
   let terminal: Terminal
   var openCapture: String?
   private var definitions = LoadedDefinitions()
+  /// A command line that names a bus to send on is explicit enough.
+  let live = LiveHub(needsArm: false)
+  let inputHoldsCommands = false
 
   init() {
     let device = TerminalDevice(descriptor: 1)

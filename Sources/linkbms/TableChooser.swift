@@ -15,23 +15,28 @@ struct TableChooser: Sendable {
 extension TableChooser {
   /// The definitions for one capture: DBC files or a protocol that were named, else what its first records say.
   init(for capture: inout CaptureInput, _ options: DefinitionOptions, in world: inout some World) throws {
+    if let said = try TableChooser.said(options, in: &world) {
+      self = said
+      return
+    }
+    let library = try world.library(options)
+    var census = TrafficCensus()
+    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
+    self.init(ProtocolIdentifier(library).identify(census), library)
+  }
+
+  /// The tables where a person said what is spoken; `nil` where it has to be found out.
+  static func said(_ options: DefinitionOptions, in world: inout some World) throws(WorldError) -> TableChooser? {
     if !options.dbc.isEmpty {
       var compiler = PlanCompiler()
       for path in options.dbc { compiler.add(try world.loadDBC(path), PlanCompiler.Context()) }
       for omission in compiler.omissions { world.note("linkbms: \(omission)") }
-      self.init(fallback: DecodeTable(compiler.finish()))
-      return
+      return TableChooser(fallback: DecodeTable(compiler.finish()))
     }
-    let library = try world.library(options)
-    if let name = options.protocolName {
-      let definition = try TableChooser.definition(name, library)
-      let variant = try TableChooser.variant(options.variant, of: definition)
-      self.init(fallback: DecodeTable(definition.plan(variant: variant)))
-      return
-    }
-    var census = TrafficCensus()
-    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
-    self.init(ProtocolIdentifier(library).identify(census), library)
+    guard let name = options.protocolName else { return nil }
+    let definition = try TableChooser.definition(name, try world.library(options))
+    let variant = try TableChooser.variant(options.variant, of: definition)
+    return TableChooser(fallback: DecodeTable(definition.plan(variant: variant)))
   }
 
   /// What identification looks at before decoding begins: minutes of a busy bus. A live source is not waited for so long.

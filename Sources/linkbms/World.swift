@@ -35,6 +35,10 @@ protocol World {
   var openCapture: String? { get set }
   /// Whether the person pressed Ctrl-C since the command began.
   var isInterrupted: Bool { get }
+  /// Live buses: how they are opened, who may send, jobs in the background.
+  var live: LiveHub { get }
+  /// Whether standard input holds the commands themselves, so that none may read lines from it.
+  var inputHoldsCommands: Bool { get }
 }
 
 extension World {

@@ -61,6 +61,10 @@ import Testing
     ("! ls $HOME; pwd | cat ", ["! ls $HOME; pwd | cat"]),
     ("a; !b", ["a", "! b"]),
     ("!", ["! "]),
+    ("a b & c", ["a b &", "c"]),
+    ("a &; b&c && d &", ["a &", "b&c && d &"]),
+    ("a '&'", ["a &"]),
+    ("a > f & b", ["a > f &", "b"]),
   ])
   func separatesStatementsAndOutputs(line: String, expected: [String]) throws {
     #expect(try statements(line).map(\.shown) == expected)
@@ -72,6 +76,7 @@ import Testing
     ("a $nobody", .undefinedVariable("nobody")),
     ("a ${x", .unclosedBrace(column: 3)),
     ("> f", .noCommand(before: ">")),
+    ("& b", .noCommand(before: "&")),
     ("| less", .noCommand(before: "|")),
     ("a >", .noFileName(after: ">")),
     ("a >> ;", .noFileName(after: ">>")),
@@ -87,7 +92,7 @@ import Testing
   @Test(arguments: [UInt64(1), 2, 3, UInt64.random(in: 0...UInt64.max)])
   func anyBytesAreCutOrRefused(seed: UInt64) {
     var random = SplitMix(state: seed)
-    let alphabet = Array(" \t'\"\\$>|;#!*?[{}~ab?\u{0}é".unicodeScalars)
+    let alphabet = Array(" \t'\"\\$>|;&#!*?[{}~ab?\u{0}é".unicodeScalars)
     for _ in 0..<3000 {
       let length = Int(random.next() % 12)
       var line = ""
@@ -102,6 +107,7 @@ extension PromptStatement {
   fileprivate var shown: String {
     switch self {
     case .system(let command): "! \(command)"
+    case .background(let words, let target): PromptStatement.command(words, target).shown + " &"
     case .command(let words, let target):
       switch target {
       case .standard: words.map(\.text).joined(separator: " ")

@@ -69,7 +69,7 @@ private final class TestShell {
       ("echo a; nonsense; echo b", "a\n", "linkbms: -c:1: there is no command 'nonsense'; 'help' lists them\n", 2),
       ("echo a\nech 'x\necho b", "a\n", "linkbms: -c:2: the ' in column 5 is not closed\n", 2),
       ("echo $nobody_has_this", "", "linkbms: -c:1: there is no variable $nobody_has_this; ", 2),
-      ("s 1", "", "linkbms: -c:1: 's' could be set, simulate, sleep, source\n", 2),
+      ("s 1", "", "linkbms: -c:1: 's' could be send, set, simulate, sleep, source, stop\n", 2),
       ("verison", "", "linkbms: -c:1: there is no command 'verison'; did you mean 'version'?\n", 2),
       ("version --wrong", "", "linkbms: -c:1: Unknown option '--wrong'\nUsage: version\n", 2),
       ("open /no/such/file", "", "linkbms: -c:1: /no/such/file: No such file or directory\n", 2),
@@ -112,7 +112,7 @@ private final class TestShell {
       "echo one > $dir/f; echo two >> $dir/f; version | tr a-z A-Z > $dir/g\nhelp open > $dir/h; open --help > \"$dir/i\"")
     #expect(shell.read("f") == "one\ntwo\n")
     #expect(shell.read("g") == "LINKBMS 0.1.0\n")
-    #expect(shell.read("h").contains("USAGE: open <file>"))
+    #expect(shell.read("h").contains("USAGE: open [<file>]"))
     #expect(shell.read("i") == shell.read("h"))
     _ = try shell.run("echo three > $dir/f")
     #expect(shell.read("f") == "three\n")

@@ -43,23 +43,33 @@ public struct CompiledFilter: Sendable {
 
   /// Whether a frame passes.
   /// - Parameter slot: what its ID means; −1 if nothing.
-  public mutating func matches(_ record: CANRecord, slot: Int) -> Bool {
-    var carries = signals.isEmpty
-    if slot >= 0 {
-      let place = table.slots[slot]
-      for index in Int(place.first)..<Int(place.end) {
-        let info = table.dissection.signals[index]
-        guard signals[info.name]?.indices.contains(index) == true, let raw = table.raw(index, slot: slot, in: record.frame) else {
-          continue
-        }
-        carries = true
-        let plan = table.dissection.plan.signals[index]
-        signals[info.name]?.value = plan.physical(raw)
-        signals[info.name]?.label = info.isText ? ValueText.ascii(raw, plan) : info.labels[raw]
-      }
-    }
-    guard carries else { return false }
+  public mutating func matches(_ record: CANRecord, slot: Int) -> Bool { judge(record, slot: slot) ?? false }
+
+  /// Whether the expression holds at a frame; `nil` at one that carries none of its signals and therefore says nothing.
+  public mutating func judge(_ record: CANRecord, slot: Int) -> Bool? {
+    guard learn(record, slot: slot) || signals.isEmpty else { return nil }
     return truth(expression, record, slot)
+  }
+
+  /// Names of signals in the expression of which no value has come yet.
+  public var awaited: [String] { signals.filter { $0.value.value == nil }.map(\.key).sorted() }
+
+  /// Takes over the values that a frame carries; whether there were any.
+  private mutating func learn(_ record: CANRecord, slot: Int) -> Bool {
+    guard slot >= 0 else { return false }
+    var carries = false
+    let place = table.slots[slot]
+    for index in Int(place.first)..<Int(place.end) {
+      let info = table.dissection.signals[index]
+      guard signals[info.name]?.indices.contains(index) == true, let raw = table.raw(index, slot: slot, in: record.frame) else {
+        continue
+      }
+      carries = true
+      let plan = table.dissection.plan.signals[index]
+      signals[info.name]?.value = plan.physical(raw)
+      signals[info.name]?.label = info.isText ? ValueText.ascii(raw, plan) : info.labels[raw]
+    }
+    return carries
   }
 
   // MARK: Evaluation

@@ -56,22 +56,33 @@ public struct LinkScene: Sendable {
       restarts.removeFirst()
       world.restart(restart.side)
     }
-    draw()
-    soc = max(5, min(95, soc + current * 0.1 / 3600 / (Double(capacity_mAh) / 1000) * 100))
-    world.run(until: Int64(now * 1e6), battery: battery(), inverter: inverter())
+    let values = live(heard: world.inverter.heard, isOnline: world.inverter.phase == .online, after: 0)
+    world.run(until: Int64(now * 1e6), battery: values.battery, inverter: values.inverter)
     return world.takeRecords()
   }
 
+  /// Lets a tenth of a second pass in the battery and the inverter, without their bus: for an end that talks on a live one.
+  /// - Parameters:
+  ///   - heard: what the inverter has heard of the battery.
+  ///   - isOnline: whether the two have come to terms.
+  ///   - seconds: what passes.
+  public mutating func live(
+    heard: QuantityValues, isOnline: Bool, after seconds: Double = 0.1
+  ) -> (battery: QuantityValues, inverter: QuantityValues) {
+    now += seconds
+    draw(heard, isOnline)
+    soc = max(5, min(95, soc + current * 0.1 / 3600 / (Double(capacity_mAh) / 1000) * 100))
+    return (battery(), inverter())
+  }
+
   /// What the inverter takes or gives: a wish that changes now and then, within what it has heard.
-  private mutating func draw() {
+  private mutating func draw(_ heard: QuantityValues, _ isOnline: Bool) {
     if now >= wishUntil {
       wish = (random.unit() * 2 - 1) * 60
       // Whether values stand still can be seen only while current flows.
       if needsCurrent { wish = wish < 0 ? min(wish, -15) : max(wish, 15) }
       wishUntil = now + 5 + random.unit() * 30
     }
-    let heard = world.inverter.heard
-    let isOnline = world.inverter.phase == .online
     var target = isOnline && isReady ? wish : 0
     let charge = Double(heard[.chargeCurrentLimit] ?? 0) / 1000
     let discharge = Double(heard[.dischargeCurrentLimit] ?? 0) / 1000

@@ -89,9 +89,7 @@ public struct LinkWorld: Sendable {
       values = frozen ?? ours
     }
     if fault(.zerosAtStart) != nil {
-      for quantity in [
-        Quantity.packVoltage, .chargeVoltageLimit, .dischargeVoltageLimit, .chargeCurrentLimit, .dischargeCurrentLimit, .soc,
-      ] {
+      for quantity in Quantity.neverZero {
         values[quantity] = 0
       }
     }
@@ -153,15 +151,7 @@ public struct LinkWorld: Sendable {
 
   /// The member of the battery's set that is left out: the second that must be there.
   private var missing: ArbitrationID? {
-    guard fault(.missingMember) != nil, let role = batteryLink.handshake.battery else { return nil }
-    let online = role.states.first { $0.phase == .online }
-    let range = role.answers.first?.emissions ?? online.flatMap { role.sends[$0.sends].first?.emissions } ?? 0..<0
-    let place =
-      online.flatMap { role.sends[$0.sends].first(where: { $0.every_us > 0 && $0.emissions.count > 1 })?.emissions } ?? range
-    guard place.count > 1 else { return nil }
-    let message = role.emissions[place.lowerBound + 1].message
-    return batteryLink.dissection.plan.slots.first { $0.message == message && (!$0.hasAddress || $0.address == battery.address) }?
-      .id
+    fault(.missingMember) == nil ? nil : batteryLink.secondMember(address: battery.address)
   }
 
   private mutating func put(_ frame: CANFrame, _ fromBattery: Bool, _ due: Int64) {

@@ -62,13 +62,18 @@ struct ConvertCommand: ToolCommand {
 
   private func target() throws(WorldError) -> CaptureFormat {
     if let to { return to }
+    if output == "-" { throw WorldError(message: "--to: needed when writing to standard output, for example --to pcapng") }
+    return try ConvertCommand.format(of: output)
+  }
+
+  /// The format that a file's suffix stands for.
+  static func format(of path: String) throws(WorldError) -> CaptureFormat {
     let suffixes: [(String, CaptureFormat)] = [
       (".log", .candump), (".pcap", .pcap), (".pcapng", .pcapng), (".asc", .asc), (".trc", .trc), (".csv", .savvycan),
     ]
-    if let found = suffixes.first(where: { output.lowercased().hasSuffix($0.0) }) { return found.1 }
-    if output == "-" { throw WorldError(message: "--to: needed when writing to standard output, for example --to pcapng") }
+    if let found = suffixes.first(where: { path.lowercased().hasSuffix($0.0) }) { return found.1 }
     throw WorldError(
-      message: "\(output): no format has this suffix; expected .log, .pcap, .pcapng, .asc, .trc or .csv, or --to FORMAT")
+      message: "\(path): no format has this suffix; expected .log, .pcap, .pcapng, .asc, .trc or .csv, or --to FORMAT")
   }
 
   private func convert(_ writer: some CaptureWriter, _ format: CaptureFormat, in world: inout some World) throws -> ExitStatus {

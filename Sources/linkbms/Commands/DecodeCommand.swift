@@ -2,9 +2,10 @@ import Analysis
 import ArgumentParser
 import Bus
 import Formats
+import HostIO
 
 /// `decode`: any capture in, named values out.
-struct DecodeCommand: ToolCommand {
+struct DecodeCommand: LiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
     abstract: "Name every frame of a capture and give its values.",
@@ -16,7 +17,7 @@ struct DecodeCommand: ToolCommand {
       EXAMPLES
         linkbms decode site.log                          every frame, a line each
         linkbms decode site.log --summary                counts, periods and ranges
-        candump -L can0 | linkbms decode -               live
+        linkbms decode --live can0                       a bus, as it speaks
         linkbms decode site.pcapng --format json | jq .  one JSON object a line
         linkbms decode site.log --message Totals --changed
         linkbms decode other.log --dbc vehicle.dbc
@@ -34,11 +35,35 @@ struct DecodeCommand: ToolCommand {
   @Flag(help: "Per message count and period, per signal minimum, mean, maximum and last.")
   var summary = false
 
+  @OptionGroup var live: LiveInput
   @OptionGroup var input: InputOptions
   @OptionGroup(title: "Definitions") var definitions: DefinitionOptions
   @OptionGroup(title: "Filters") var filters: FilterOptions
 
+  func validate() throws {
+    try live.check(files)
+    if live.isWanted, summary { throw ValidationError("--summary: needs a FILE; use monitor for a live bus") }
+  }
+
+  func job(in world: inout some World) throws -> (any LiveJob)? {
+    guard live.isWanted else { return nil }
+    let selection = try filters.selection()
+    let chooser = try TableChooser.said(definitions, in: &world)
+    let library = try world.library(definitions)
+    if let expression = selection.expression, let chooser {
+      for mistake in CompiledFilter.unknownNames(expression, [chooser.fallback]) {
+        throw WorldError(message: "--where: \(mistake)")
+      }
+    }
+    let context = try live.context("decode", in: &world)
+    let decoder = LiveDecoder(
+      buses: context.ports.map(\.name), chooser: chooser, library: library, selection: selection,
+      shape: format ?? world.defaultFormat, style: TextStyle(usesColour: world.terminal.usesColour), output: context.output.data)
+    return DecodeJob(context, decoder)
+  }
+
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if let job = try job(in: &world) { return try LiveLoop.run(job, in: &world) }
     var status = ExitStatus.done
     for file in try world.captures(files) {
       let result = try decode(file, in: &world)

@@ -2,9 +2,10 @@ import Analysis
 import ArgumentParser
 import Bus
 import Formats
+import HostIO
 
 /// `diagnose`: from a log to the cause of a failed handshake, and the fix.
-struct DiagnoseCommand: ToolCommand {
+struct DiagnoseCommand: LiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "diagnose",
     abstract: "Find out why inverter and battery do not talk, and what to do about it.",
@@ -17,6 +18,7 @@ struct DiagnoseCommand: ToolCommand {
         ("linkbms diagnose --inverter deye --cells 192 site.log", "with what is known of the site"),
         ("linkbms diagnose --report site.html site.log", "one page to send to the manufacturer"),
         ("linkbms diagnose --explain R10", "all about a rule"),
+        ("linkbms diagnose --live can0 --for 30s", "findings as they come, the verdict at the end"),
       ]))
 
   @Argument(help: ArgumentHelp("Captures; - is standard input.", valueName: "file"), completion: .file())
@@ -53,7 +55,13 @@ struct DiagnoseCommand: ToolCommand {
   @Option(help: ArgumentHelp("Read definitions and rules from this folder instead of the built-in ones.", valueName: "folder"))
   var dissectors: String?
 
+  @OptionGroup var live: LiveInput
+
   func validate() throws {
+    try live.check(files)
+    if live.isWanted, report != nil || annotate != nil || bundle != nil {
+      throw ValidationError("--report, --annotate, --bundle: need a FILE; capture --write makes one")
+    }
     guard format != .csv else { throw ValidationError("--format csv: findings are no table; use text or json") }
     if let cells { guard (1...400).contains(cells) else { throw ValidationError("--cells: found \(cells), expected 1…400") } }
     if let capacity {
@@ -61,7 +69,25 @@ struct DiagnoseCommand: ToolCommand {
     }
   }
 
+  func job(in world: inout some World) throws -> (any LiveJob)? {
+    guard live.isWanted else { return nil }
+    var options = DefinitionOptions()
+    options.dissectors = dissectors
+    let library = try world.library(options)
+    let book = try RuleBookFile.read(dissectors)
+    let site = try siteFacts(library, book)
+    let context = try live.context("diagnose", in: &world)
+    let isJSON = (format ?? world.defaultFormat) == .json
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    let columns = world.terminal.isTerminal ? world.terminal.columns : 100
+    return DiagnoseJob(context, library, book, site) { diagnosis, context in
+      let text = isJSON ? DiagnosisText.json(diagnosis, of: context.buses) : DiagnosisText.text(diagnosis, style, columns: columns)
+      context.output.data.pointee.append(string: text)
+    }
+  }
+
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if let job = try job(in: &world) { return try LiveLoop.run(job, in: &world) }
     var options = DefinitionOptions()
     options.dissectors = dissectors
     let library = try world.library(options)
@@ -137,7 +163,8 @@ struct DiagnoseCommand: ToolCommand {
       world.note("linkbms: wrote \(annotate)")
     }
     if let bundle {
-      try DiagnosisBundle.write(file, from, diagnosis, site, library, to: bundle, in: &world)
+      let isInterrupted = { Signals.stopRequest != nil }
+      try DiagnosisBundle.write(file, from, diagnosis, site, library, to: bundle, isInterrupted: isInterrupted)
       world.note("linkbms: wrote \(bundle)")
     }
     let problems = world.report(sink.problems, of: capture.name)

@@ -4,7 +4,7 @@ import Bus
 import Formats
 
 /// `identify`: which protocol, variant, address and sides a capture shows.
-struct IdentifyCommand: ToolCommand {
+struct IdentifyCommand: LiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "identify",
     abstract: "Say which protocol each bus of a capture speaks, and how sure that is.",
@@ -26,13 +26,34 @@ struct IdentifyCommand: ToolCommand {
   var format: OutputFormat?
   @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
   var dissectors: String?
+  @OptionGroup var live: LiveInput
   @OptionGroup var input: InputOptions
 
   func validate() throws {
+    try live.check(files)
     guard format != .csv else { throw ValidationError("--format csv: identify has no table; use text or json") }
   }
 
+  func job(in world: inout some World) throws -> (any LiveJob)? {
+    guard live.isWanted else { return nil }
+    var options = DefinitionOptions()
+    options.dissectors = dissectors
+    let identifier = ProtocolIdentifier(try world.library(options))
+    let isJSON = (format ?? world.defaultFormat) == .json
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    return ListenJob(try live.context("identify", usual: "5s", in: &world), TrafficCensus()) { census, context in
+      let verdicts = identifier.identify(census)
+      let text =
+        isJSON
+        ? verdicts.map(IdentificationReport.json).joined()
+        : verdicts.map { IdentificationReport.text($0, style) }.joined(separator: "\n")
+      context.output.data.pointee.append(string: text)
+      if verdicts.contains(where: { $0.protocolName == nil }) { context.status = max(context.status, .findings) }
+    }
+  }
+
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if let job = try job(in: &world) { return try LiveLoop.run(job, in: &world) }
     var options = DefinitionOptions()
     options.dissectors = dissectors
     let identifier = ProtocolIdentifier(try world.library(options))

@@ -2,9 +2,10 @@ import Analysis
 import ArgumentParser
 import Bus
 import Formats
+import HostIO
 
 /// `info`: what a capture is, before anything is decoded.
-struct InfoCommand: ToolCommand {
+struct InfoCommand: LiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
     abstract: "Say what a capture is: format, span, buses, rates, load, IDs and faults of its times.",
@@ -24,14 +25,28 @@ struct InfoCommand: ToolCommand {
   var format: OutputFormat?
   @Option(help: ArgumentHelp("Bit rate that the load is reckoned for, bit/s.", valueName: "rate"))
   var bitrate: UInt64 = 500_000
+  @OptionGroup var live: LiveInput
   @OptionGroup var input: InputOptions
 
   func validate() throws {
+    try live.check(files)
     guard bitrate > 0 else { throw ValidationError("--bitrate: found 0, expected bits per second such as 250000 or 500000") }
     guard format != .csv else { throw ValidationError("--format csv: info has no table; use text or json") }
   }
 
+  func job(in world: inout some World) throws -> (any LiveJob)? {
+    guard live.isWanted else { return nil }
+    let isJSON = (format ?? world.defaultFormat) == .json
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    let bitrate = bitrate
+    return ListenJob(try live.context("info", usual: "10s", in: &world), SurveySink()) { sink, context in
+      let report = InfoReport(source: .live(context.buses), sink: sink, bitrate: bitrate)
+      context.output.data.pointee.append(string: isJSON ? report.json : report.text(style))
+    }
+  }
+
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if let job = try job(in: &world) { return try LiveLoop.run(job, in: &world) }
     var status = ExitStatus.done
     for file in try world.captures(files) {
       var capture = try CaptureInput(path: file, format: input.from)
@@ -43,7 +58,7 @@ struct InfoCommand: ToolCommand {
         world.show(&progress, capture.progress)
       }
       world.end(&progress)
-      let report = InfoReport(capture: capture, sink: sink, bitrate: bitrate)
+      let report = InfoReport(source: .init(capture), sink: sink, bitrate: bitrate)
       try world.write(
         (format ?? world.defaultFormat) == .json ? report.json : report.text(TextStyle(usesColour: world.terminal.usesColour)))
       let result = world.report(sink.problems, of: capture.name)
@@ -86,16 +101,47 @@ struct SurveySink: RecordSink {
 
 /// What `info` prints.
 struct InfoReport {
-  let capture: CaptureInput
+  let source: Source
   let sink: SurveySink
   let bitrate: UInt64
 
+  /// Where the records came from.
+  struct Source {
+    var name: String
+    /// What it is, in words.
+    var format: String
+    /// The format's short name.
+    var word: String
+    var isCompressed = false
+    var reason: String?
+    /// Lines or blocks without a record.
+    var ignored: UInt64 = 0
+
+    init(_ capture: CaptureInput) {
+      name = capture.name
+      let reason = capture.guesses.first?.reason
+      format = "\(capture.isCompressed ? "gzip-compressed " : "")\(capture.format.title)\(reason.map { ": \($0)" } ?? ", as told")"
+      word = capture.format.rawValue
+      isCompressed = capture.isCompressed
+      self.reason = reason
+      ignored = capture.ignored
+    }
+
+    private init(live name: String) {
+      self.name = name
+      format = "live"
+      word = "live"
+    }
+
+    /// Live buses.
+    static func live(_ name: String) -> Source { Source(live: name) }
+  }
+
   func text(_ style: TextStyle) -> String {
-    var lines = ["\(style.strong(capture.name))"]
-    let reason = capture.guesses.first.map { ": \($0.reason)" } ?? ", as told"
-    lines.append("  format   \(capture.isCompressed ? "gzip-compressed " : "")\(capture.format.title)\(reason)")
+    var lines = ["\(style.strong(source.name))"]
+    lines.append("  format   \(source.format)")
     lines.append(
-      "  records  \(sink.records)" + (capture.ignored > 0 ? ", beside \(capture.ignored) lines or blocks without one" : ""))
+      "  records  \(sink.records)" + (source.ignored > 0 ? ", beside \(source.ignored) lines or blocks without one" : ""))
     lines.append("  time     \(timeText)")
     for fault in timeFaults { lines.append("  " + style.warning(fault)) }
     for (index, bus) in sink.survey.buses.enumerated() {
@@ -180,9 +226,9 @@ struct InfoReport {
   }
 
   var json: String {
-    var text = "{\"file\":\(JSONText.quoted(capture.name)),\"format\":\(JSONText.quoted(capture.format.rawValue))"
-    text += ",\"compressed\":\(capture.isCompressed),\"reason\":\(JSONText.quotedOrNull(capture.guesses.first?.reason))"
-    text += ",\"records\":\(sink.records),\"ignored\":\(capture.ignored)"
+    var text = "{\"file\":\(JSONText.quoted(source.name)),\"format\":\(JSONText.quoted(source.word))"
+    text += ",\"compressed\":\(source.isCompressed),\"reason\":\(JSONText.quotedOrNull(source.reason))"
+    text += ",\"records\":\(sink.records),\"ignored\":\(source.ignored)"
     let line = sink.timeline
     text += ",\"first\":\(time(line.first)),\"last\":\(time(line.end)),\"time_backwards\":\(line.backwards),\"gaps\":\(line.gaps)"
     text += ",\"longest_gap_s\":\(ValueText.decimal(line.longestGap / 1_000_000, decimals: 3)),\"without_time\":\(line.timeless)"

@@ -6,19 +6,22 @@ import HostIO
 import Protocols
 
 /// `replay`: a recording once more: in its own time, against a simulated partner, or through this build's engine.
-struct ReplayCommand: ToolCommand {
+struct ReplayCommand: LiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
     abstract: "Play a recording again: in time, against a simulated partner, or through the controller.",
     discussion: HelpText.discussion(
       "Without more, the frames come out as candump lines when they are due: pipe them where they are wanted. --as plays one recorded "
         + "side against the simulated other side, waits for its answers and stops where it says something else than was recorded. "
-        + "--through-engine gives a recording's inputs to the controller and compares what comes out, bit for bit. Nothing is sent on a "
-        + "bus. Exit status: 0 played, or everything as recorded; 1 a difference, or the file is damaged; 2 could not do it.",
+        + "--through-engine gives a recording's inputs to the controller and compares what comes out, bit for bit. With --to IFACE the "
+        + "frames go onto that live bus (at the prompt after 'arm IFACE'), with --as they do so against whoever is there; without it "
+        + "nothing is sent. Exit status: 0 played, or everything as recorded; 1 a difference, or the file is damaged; 2 could not do it.",
       examples: [
         ("linkbms replay site.log --speed 10 --skip-gaps 2", "ten times as fast, no silence above 2 s"),
         ("linkbms replay site.log --set PackVoltage=380 --map-id 4210=4211", "with a value and an ID changed"),
         ("linkbms replay site.log --as inverter", "the recorded inverter against our battery"),
+        ("linkbms replay site.log --to can0 --from 12.5 --until 60", "onto a live bus, part of it"),
+        ("linkbms replay site.log --to can0 --as inverter", "against a real battery, up to the first difference"),
         ("linkbms replay run.pcapng --through-engine", "was the file or the engine changed?"),
       ]))
 
@@ -36,7 +39,11 @@ struct ReplayCommand: ToolCommand {
   @Option(help: ArgumentHelp("From this second of the capture on.", valueName: "s"))
   var from: Double?
   @Option(help: ArgumentHelp("Up to this second.", valueName: "s"))
-  var to: Double?
+  var until: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Send on this live bus; BUS=IFACE for one bus of several, repeatable. A bare number is --until.", valueName: "iface"))
+  var to: [String] = []
   @Option(help: ArgumentHelp("Shorten longer silences to so many seconds.", valueName: "s"))
   var skipGaps: Double?
   @Flag(help: "Wait for Enter before each frame.")
@@ -61,10 +68,89 @@ struct ReplayCommand: ToolCommand {
     if let skipGaps {
       guard skipGaps >= 0, skipGaps < 1e9 else { throw ValidationError("--skip-gaps: found \(skipGaps), expected seconds") }
     }
+    if to.filter({ Double($0) != nil }).count > (until == nil ? 1 : 0) { throw ValidationError("--until: given twice") }
+    if throughEngine, !interfaces.isEmpty { throw ValidationError("--through-engine and --to: give one of them") }
     if throughEngine, side != nil { throw ValidationError("--through-engine and --as: give one of them") }
   }
 
+  /// Where to send: what `--to` names beside a time.
+  private var interfaces: [String] { to.filter { Double($0) == nil } }
+  private var last: Double? { until ?? to.compactMap(Double.init).first }
+
+  func job(in world: inout some World) throws -> (any LiveJob)? {
+    guard !interfaces.isEmpty else { return nil }
+    let capture = try CapturedFrames.read(file, in: &world)
+    guard let side = side.flatMap({ Side(rawValue: $0) }) else { return try playing(capture, in: &world) }
+    guard let link = capture.links.first(where: { $0.handshake.battery != nil && $0.handshake.inverter != nil }) else {
+      throw WorldError(message: "\(file): found no protocol of which both sides are known, expected one with a handshake")
+    }
+    guard interfaces.count == 1, let address = interfaces.first, !address.contains("=") else {
+      throw WorldError(message: "--to: found \(interfaces.count) buses, expected one beside --as")
+    }
+    let replay = TurnReplay(link, as: side, records: selected(capture).map { ($0.record, $0.number) })
+    let context = JobContext("replay \(file) --as \(side.rawValue) --to \(address)", [try world.live.openToSend(address)])
+    context.sendsOn = [address]
+    context.status = capture.status
+    return TurnReplayJob(context, replay, file: file, as: side)
+  }
+
+  /// Records between `--from` and `--until`, with their seconds.
+  private func selected(_ capture: CapturedFrames) -> [(record: CANRecord, number: UInt64)] {
+    let origin = capture.records.first?.record.time.nanoseconds ?? 0
+    return capture.records.filter { item in
+      let seconds = Double(item.record.time.nanoseconds &- origin) / 1e9
+      return seconds >= from ?? -.infinity && seconds <= last ?? .infinity
+    }
+  }
+
+  private func playing(_ capture: CapturedFrames, in world: inout some World) throws -> any LiveJob {
+    let ids = try pairs(mapId, "--map-id").map { pair throws(WorldError) in (try id(pair.0), try id(pair.1)) }
+    let changes = try changes(capture)
+    var targets: [Int: Int] = [:]
+    var addresses: [String] = []
+    for word in interfaces {
+      let parts = word.contains("://") && !word.contains("=") ? [word] : word.split(separator: "=", maxSplits: 1).map(String.init)
+      guard let address = parts.last else { continue }
+      if parts.count == 2 {
+        guard let bus = capture.names.firstIndex(of: parts[0]) else {
+          throw WorldError(message: "--to: found \"\(parts[0])\", expected a bus of the capture: \(capture.names.joined(separator: ", "))")
+        }
+        targets[bus] = addresses.count
+      } else {
+        guard interfaces.count == 1, capture.names.count <= 1 else {
+          let names = capture.names.joined(separator: ", ")
+          throw WorldError(message: "--to: the capture has several buses: say which goes where, BUS=IFACE: \(names)")
+        }
+        targets[0] = 0
+      }
+      addresses.append(address)
+    }
+    var clock = ReplayClock(speed: speed == "max" ? .infinity : Double(speed) ?? 1, longestGap: skipGaps.map { Int64($0 * 1e9) })
+    var items: [ReplayJob.Item] = []
+    for (record, _) in selected(capture) {
+      let due = clock.due(record.time)
+      // An error frame is what a controller saw, nothing that could be sent.
+      guard let port = targets[Int(record.bus.index)], !record.frame.flags.contains(.error) else { continue }
+      var frame = record.frame
+      for (old, new) in ids where frame.id == old { frame.id = new }
+      for change in changes { change(&frame) }
+      items.append(ReplayJob.Item(port: port, frame: frame, due_ns: due))
+    }
+    var ports: [any BusPort] = []
+    do {
+      for address in addresses { ports.append(try world.live.openToSend(address)) }
+    } catch {
+      for port in ports { port.close() }
+      throw error
+    }
+    let context = JobContext("replay \(file) --to \(interfaces.joined(separator: " "))", ports)
+    context.sendsOn = addresses
+    context.status = capture.status
+    return ReplayJob(context, items, rounds: loop, isStepping: step)
+  }
+
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if let job = try job(in: &world) { return try LiveLoop.run(job, in: &world) }
     if throughEngine { return try runThroughEngine(in: &world) }
     let capture = try CapturedFrames.read(file, in: &world)
     if let side = side.flatMap({ Side(rawValue: $0) }) { return try react(capture, as: side, in: &world) }
@@ -92,7 +178,7 @@ struct ReplayCommand: ToolCommand {
       for (record, _) in capture.records {
         let seconds = Double(record.time.nanoseconds &- origin) / 1e9
         if let from, seconds < from { continue }
-        if let to, seconds > to { break }
+        if let last, seconds > last { break }
         var record = record
         for (old, new) in ids where record.frame.id == old { record.frame.id = new }
         for change in changes { change(&record.frame) }

@@ -19,6 +19,34 @@ struct InputOptions: ParsableArguments {
   var jobs: Int?
 }
 
+/// Live buses in place of files.
+struct LiveInput: ParsableArguments {
+  @Option(
+    name: .customLong("live"),
+    help: ArgumentHelp("Listen to this live bus instead of reading a FILE; repeatable.", valueName: "iface"))
+  var interfaces: [String] = []
+  @Option(name: .customLong("for"), help: ArgumentHelp("Listen for so long: 10s, 5m, 1h; else until Ctrl-C.", valueName: "time"))
+  var duration: String?
+
+  /// Whether a bus was named.
+  var isWanted: Bool { !interfaces.isEmpty }
+
+  /// Buses and files do not go together.
+  func check(_ files: [String]) throws {
+    if isWanted, !files.isEmpty { throw ValidationError("--live and a FILE: give one of them") }
+    if duration != nil, !isWanted { throw ValidationError("--for: needs --live IFACE") }
+  }
+
+  /// The buses, open for listening.
+  /// - Parameter usual: how long to listen where nobody said it; `nil` = until told.
+  func context(_ command: String, usual: String? = nil, in world: inout some World) throws(WorldError) -> JobContext {
+    let time = try (duration ?? usual).map { text throws(WorldError) in try DurationText.required(text, "--for") }
+    let context = JobContext("\(command) --live \(interfaces.joined(separator: " "))", try world.live.listen(interfaces))
+    context.duration_ns = time
+    return context
+  }
+}
+
 /// The filters of `decode`.
 struct FilterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only this bus; repeatable.", valueName: "name"))

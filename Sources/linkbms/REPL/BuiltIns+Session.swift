@@ -4,24 +4,35 @@ import HostIO
 /// Opens a capture for the commands that follow.
 struct OpenBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(
-    commandName: "open", abstract: "Open a capture: commands without a FILE work on it.",
-    discussion: HelpText.discussion(examples: [("open site.log", "then 'decode', 'identify' and 'info' need no file")]))
+    commandName: "open", abstract: "Open a capture for commands without a FILE, or a live bus for 'wait' and 'expect'.",
+    discussion: HelpText.discussion(examples: [
+      ("open site.log", "then 'decode', 'identify' and 'info' need no file"),
+      ("open --live can0", "then 'wait', 'expect', 'assert' and 'let x = PackVoltage' look at that bus"),
+    ]))
 
-  @Argument(help: "The capture.", completion: .file()) var file: String
+  @Argument(help: "The capture.", completion: .file()) var file: String?
+  @Option(help: ArgumentHelp("Listen to this live bus.", valueName: "iface")) var live: String?
+  @OptionGroup(title: "Definitions of a live bus") var definitions: DefinitionOptions
+
+  func validate() throws {
+    guard (file == nil) != (live == nil) else { throw ValidationError("expected a capture, or --live IFACE") }
+  }
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
-    try shell.open(file)
+    if let file { try shell.open(file) }
+    if let live { try shell.listen(live, definitions) }
     return .done
   }
 }
 
 /// Closes the capture.
 struct CloseBuiltIn: BuiltInCommand {
-  static let configuration = CommandConfiguration(commandName: "close", abstract: "Close the capture.")
+  static let configuration = CommandConfiguration(commandName: "close", abstract: "Close the capture and the live bus.")
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
-    guard shell.world.openCapture != nil else { throw WorldError(message: "no capture is open") }
+    guard shell.world.openCapture != nil || shell.bus != nil else { throw WorldError(message: "no capture is open") }
     shell.close()
+    shell.live.listen(with: nil, .now)
     return .done
   }
 }
@@ -93,9 +104,10 @@ struct LetBuiltIn: BuiltInCommand {
     discussion: HelpText.discussion(
       """
       $NAME or ${NAME} stands for the value; $? is the status of the last command. What is not set comes from the environment, \
-      and programs behind ! and | find variables in theirs.
+      and programs behind ! and | find variables in theirs. With = and the name of a signal, the variable gets the latest value \
+      that came on the bus of 'open --live'.
       """,
-      examples: [("let site captures/site.log", "then: open $site")]))
+      examples: [("let site captures/site.log", "then: open $site"), ("let before = PackVoltage", "the value of this moment")]))
 
   @Argument(help: "Name: letters, digits and _.") var name: String?
   @Argument(parsing: .captureForPassthrough, help: "Its value.") var value: [String] = []
@@ -109,6 +121,10 @@ struct LetBuiltIn: BuiltInCommand {
       throw WorldError(message: "'\(name)' is no name for a variable: letters, digits and _")
     }
     let words = value.first == "=" ? value.dropFirst() : value[...]
+    if value.first == "=", words.count == 1, let word = words.first, let received = try shell.bus?.value(ofSignal: word) {
+      shell.variables[name] = received
+      return .done
+    }
     shell.variables[name] = words.joined(separator: " ")
     return .done
   }
@@ -229,7 +245,7 @@ struct SleepBuiltIn: BuiltInCommand {
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
     try shell.world.flush()
-    Signals.sleep(seconds: seconds)
+    _ = try LiveLoop.sleep(until_ns: PortPoller.now_ns &+ Int64(seconds * 1e9), in: &shell.world)
     return .done
   }
 }

@@ -23,7 +23,7 @@ struct InteractiveShell {
   func run() -> Int32 {
     session.onError = .continue
     while true {
-      switch editor.readLine(prompt: prompt, idle: session.newsOfCapture) {
+      switch editor.readLine(prompt: prompt, waits: { session.live.waits }, idle: session.news) {
       case .end:
         session.world.note("")
         return 0
@@ -45,8 +45,10 @@ struct InteractiveShell {
   }
 
   private var prompt: String {
-    guard let capture = session.world.openCapture else { return "linkbms> " }
-    return "linkbms \(capture.split(separator: "/").last.map(String.init) ?? capture)> "
+    let capture = session.world.openCapture.map { capture in capture.split(separator: "/").last.map(String.init) ?? capture }
+    // Whoever may send by a slip of the hand should see it.
+    let armed = session.live.armed.isEmpty ? nil : "armed: " + session.live.armed.sorted().joined(separator: " ")
+    return (["linkbms"] + [capture, session.bus?.name, armed].compactMap { $0 }).joined(separator: " ") + "> "
   }
 
   /// A line that begins with a blank is not remembered, as in other shells.

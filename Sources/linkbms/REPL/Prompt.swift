@@ -15,6 +15,8 @@ struct Prompt: ParsableCommand {
       HelpBuiltIn.self, AproposBuiltIn.self, OpenBuiltIn.self, CloseBuiltIn.self, SetBuiltIn.self, LetBuiltIn.self,
       AliasBuiltIn.self, EchoBuiltIn.self, SourceBuiltIn.self, HistoryBuiltIn.self, CdBuiltIn.self, PwdBuiltIn.self,
       SleepBuiltIn.self, QuitBuiltIn.self,
+      ArmBuiltIn.self, DisarmBuiltIn.self, JobsBuiltIn.self, StopBuiltIn.self, TellBuiltIn.self,
+      WaitBuiltIn.self, ExpectBuiltIn.self, AssertBuiltIn.self,
     ]
   }
 

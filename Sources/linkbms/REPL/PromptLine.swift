@@ -18,6 +18,8 @@ enum OutputTarget: Equatable {
 /// One command of a line.
 enum PromptStatement: Equatable {
   case command([PromptWord], OutputTarget)
+  /// `command … &`: it goes on while the next one is typed.
+  case background([PromptWord], OutputTarget)
   /// `! command …`, handed to the system's shell as written.
   case system(String)
 }
@@ -50,7 +52,7 @@ enum PromptLineError: Error, Equatable {
 
 /// Cuts a line into statements and words.
 ///
-/// Statements are separated by `;`. Words are separated by blanks; `'…'` keeps everything, `"…"` everything but `$` and `\`, and `\`
+/// Statements are separated by `;`; a `&` that stands alone ends one that goes on in the background. Words are separated by blanks; `'…'` keeps everything, `"…"` everything but `$` and `\`, and `\`
 /// keeps the next character. `$NAME` and `${NAME}` stand for a variable's value, which is never cut again. `~` and `~/` at the
 /// beginning stand for the home folder; `#` at the beginning of a word makes the rest a comment.
 ///
@@ -84,6 +86,10 @@ struct PromptScanner {
         return words.isEmpty ? nil : .command(words, .standard)
       case UInt8(ascii: "#"):
         position = bytes.count
+      case UInt8(ascii: "&") where isBackgroundSign:
+        guard !words.isEmpty else { throw .noCommand(before: "&") }
+        position += 1
+        return .background(words, .standard)
       case UInt8(ascii: "|"):
         return try pipe(words)
       case UInt8(ascii: ">"):
@@ -115,6 +121,12 @@ extension PromptScanner {
     }
   }
 
+  /// Whether a `&` stands here that is a word of its own; `a && b` is something else.
+  private var isBackgroundSign: Bool {
+    guard peek == UInt8(ascii: "&") else { return false }
+    return position + 1 >= bytes.count || bytes[position + 1].isBlank || bytes[position + 1] == UInt8(ascii: ";")
+  }
+
   private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private mutating func skip(_ matches: (UInt8) -> Bool) {
@@ -143,6 +155,10 @@ extension PromptScanner {
     guard let next = peek, !next.endsWord else { throw .noFileName(after: sign) }
     let name = try word(variable).text
     skip(\.isBlank)
+    if isBackgroundSign {
+      position += 1
+      return .background(words, .file(name, appending: sign == ">>"))
+    }
     if let next = peek, next != UInt8(ascii: ";"), next != UInt8(ascii: "#") {
       throw .wordsAfterFileName(next.endsWord ? String(UnicodeScalar(next)) : try word(variable).text)
     }

@@ -35,7 +35,8 @@ struct ShellCommand: ToolCommand {
     Signals.install(onSecondStop: .isRemembered)
     let session = ShellSession(world: .onStandardOutput, names: LibraryNames())
     if let file { try session.open(file) }
-    let status = try run(session)
+    var status = try run(session)
+    status = max(status, session.endJobs())
     try session.world.flush()
     throw ExitCode(status)
   }
@@ -47,7 +48,7 @@ struct ShellCommand: ToolCommand {
       case .ends(let status): return status ?? worst
       case .goesOn(let status):
         worst = max(worst, status)
-        if Signals.stopRequest != nil || (ShellSession.isFailure(status) && session.onError == .stop) { return worst }
+        if Signals.stopRequest != nil || session.stops(after: status) { return worst }
       }
     }
     guard interactive || (origins.isEmpty) else { return worst }

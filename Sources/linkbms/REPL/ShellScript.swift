@@ -44,7 +44,7 @@ extension ShellSession {
       case .ends(let status): return .ends(status ?? worst)
       case .goesOn(let status):
         worst = max(worst, status)
-        if Signals.stopRequest != nil || (Self.isFailure(status) && onError == .stop) { return .goesOn(worst) }
+        if Signals.stopRequest != nil || stops(after: status) { return .goesOn(worst) }
       }
     }
   }

@@ -14,7 +14,13 @@ extension ShellSession {
     knownFacts = nil
   }
 
-  /// What to show above the prompt: whether the open capture changed behind our back, once per change.
+  /// What to show above the prompt: what jobs have to say, and what happened to the open capture.
+  func news() -> String {
+    live.pump(.now)
+    return live.takeNews() + newsOfCapture().map { $0 + "\n" }.joined()
+  }
+
+  /// Whether the open capture changed behind our back, once per change.
   func newsOfCapture() -> [String] {
     guard let path = world.openCapture, let known = knownFacts else { return [] }
     guard let now = try? FileFacts(path: path) else {

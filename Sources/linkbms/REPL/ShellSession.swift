@@ -36,6 +36,8 @@ final class ShellSession {
   var knownFacts: FileFacts?
   /// Scripts being run, outermost first.
   var scriptsRunning: [String] = []
+  /// Whether an expectation of the last command was not met: that stops a script, too.
+  var hasUnmetExpectation = false
 
   /// A wish to end the session, with this status or with that of what ran so far.
   struct Quit: Equatable { var status: Int32? }
@@ -53,8 +55,16 @@ final class ShellSession {
     name == "?" ? String(lastStatus) : variables[name] ?? FileNames.environment(name)
   }
 
+  /// Live buses of this session.
+  var live: LiveHub { world.live }
+  /// The one that `wait`, `expect`, `assert` and `let` look at.
+  var bus: BusListener? { live.listener }
+
   /// Findings (1) are a result; everything above is a command that could not do its work.
   static func isFailure(_ status: Int32) -> Bool { status > ExitStatus.findings.rawValue }
+
+  /// Whether a script ends behind a command that came to this.
+  func stops(after status: Int32) -> Bool { onError == .stop && (Self.isFailure(status) || hasUnmetExpectation) }
 }
 
 extension ShellSession {
@@ -65,10 +75,14 @@ extension ShellSession {
     var worst: Int32 = 0
     do throws(PromptLineError) {
       while let statement = try scanner.next(alias: { aliases[$0] }, variable: variable) {
+        hasUnmetExpectation = false
+        let heard = bus?.heard
         lastStatus = run(statement, place: place)
         worst = max(worst, lastStatus)
+        serveJobs()
+        if let heard { bus?.statementEnded(beganAt: heard) }
         if let wantsToQuit { return .ends(wantsToQuit.status) }
-        if Signals.stopRequest != nil || (Self.isFailure(lastStatus) && onError == .stop) { break }
+        if Signals.stopRequest != nil || stops(after: lastStatus) { break }
       }
     } catch {
       world.note("linkbms: \(place)\(error.text)")
@@ -83,6 +97,7 @@ extension ShellSession {
       switch statement {
       case .system(let command): return try runSystem(command)
       case .command(let words, let target): return try run(words, target)
+      case .background(let words, let target): return try start(words, target)
       }
     } catch {
       return CommandRunner.report(error, of: Prompt.self, in: &world, place: place)

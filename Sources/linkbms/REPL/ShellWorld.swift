@@ -10,6 +10,9 @@ struct ShellWorld: World {
   private var redirections: [Redirection] = []
   private var definitions = LoadedDefinitions()
   var openCapture: String?
+  let live = LiveHub(needsArm: true)
+  /// A script from a pipe must not be eaten by the command it starts.
+  var inputHoldsCommands: Bool { !TerminalDevice(descriptor: 0).isTerminal }
   /// `set format`.
   var defaultFormat = OutputFormat.text
 

@@ -116,14 +116,17 @@ public struct PcapngWriter: CaptureWriter {
   }
 
   /// One frame with remarks that Wireshark shows beside it.
-  public mutating func write(_ record: borrowing CANRecord, comments: [String], into output: inout ByteBuffer) {
+  /// - Parameter lostBefore: frames that the recorder lost on this bus since the record before.
+  public mutating func write(
+    _ record: borrowing CANRecord, comments: [String], lostBefore: UInt64 = 0, into output: inout ByteBuffer
+  ) {
     losses.note(record, without: [])
     let isFine = record.precision.writtenDigits == 9
     let interface = interface(record.bus, 227, isFine, &output)
     let frame = record.frame
     let own = record.time.nanoseconds
     let time = record.precision == .none ? 0 : isFine ? own : own / 1000
-    packet(interface, time, record.direction, SocketCANPacket.length(frame), comments: comments, &output) {
+    packet(interface, time, record.direction, SocketCANPacket.length(frame), comments: comments, lostBefore: lostBefore, &output) {
       SocketCANPacket.append(frame, to: &$0)
     }
   }
@@ -165,16 +168,16 @@ public struct PcapngWriter: CaptureWriter {
   }
 
   private func packet(
-    _ interface: UInt32, _ time: Int64, _ direction: Direction, _ length: Int, comments: [String] = [], _ output: inout ByteBuffer,
-    _ content: (inout ByteBuffer) -> Void
+    _ interface: UInt32, _ time: Int64, _ direction: Direction, _ length: Int, comments: [String] = [],
+    lostBefore: UInt64 = 0, _ output: inout ByteBuffer, _ content: (inout ByteBuffer) -> Void
   ) {
     let padded = (length + 3) & ~3
     let hasFlags = direction != .unknown
     // An option's length has 16 bits.
     let texts = comments.map { Array($0.utf8.prefix(60_000)) }
     let remarks = texts.reduce(0) { $0 + 4 + (($1.count + 3) & ~3) }
-    let hasOptions = hasFlags || !texts.isEmpty
-    let total = UInt32(32 + padded + (hasFlags ? 8 : 0) + remarks + (hasOptions ? 4 : 0))
+    let hasOptions = hasFlags || !texts.isEmpty || lostBefore > 0
+    let total = UInt32(32 + padded + (hasFlags ? 8 : 0) + (lostBefore > 0 ? 12 : 0) + remarks + (hasOptions ? 4 : 0))
     let stamp = UInt64(bitPattern: time)
     output.append(word: 6)
     output.append(word: total)
@@ -189,6 +192,13 @@ public struct PcapngWriter: CaptureWriter {
       output.append(half: 2)
       output.append(half: 4)
       output.append(word: direction == .received ? 1 : 2)
+    }
+    if lostBefore > 0 {
+      // epb_dropcount.
+      output.append(half: 4)
+      output.append(half: 8)
+      output.append(word: UInt32(truncatingIfNeeded: lostBefore))
+      output.append(word: UInt32(truncatingIfNeeded: lostBefore >> 32))
     }
     for text in texts {
       output.append(half: 1)

@@ -1,0 +1,112 @@
+import Analysis
+import Bus
+import Formats
+import HostIO
+
+/// `diagnose --live`: findings as they come, the verdict at the end. It never sends.
+final class DiagnoseJob: LiveJob {
+  let context: JobContext
+  private let library: DefinitionLibrary
+  private let book: RuleBook
+  private let site: SiteFacts
+  private let buses: [String]
+  private let show: (Diagnosis, JobContext) -> Void
+  private var identifier: LiveIdentifier
+  private var run: ConformanceRun?
+  private var first_ns: Int64?
+  private var nextJudgement_ns = Int64.max
+  /// Findings and how many judgements in a row they stood.
+  private var standing: [String: Int] = [:]
+
+  /// From judgement to judgement.
+  static let interval_ns: Int64 = 1_000_000_000
+  /// Before so much was heard, what is missing may just not have come yet.
+  static let earliest_ns: Int64 = 8_000_000_000
+  /// Judgements in a row in which a finding has to stand before it is told.
+  static let firmness = 3
+
+  /// - Parameter show: shows the diagnosis at the end.
+  init(
+    _ context: JobContext, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts,
+    show: @escaping (Diagnosis, JobContext) -> Void
+  ) {
+    self.context = context
+    self.library = library
+    self.book = book
+    self.site = site
+    self.show = show
+    buses = context.ports.map(\.name)
+    identifier = LiveIdentifier(library, buses: buses)
+  }
+
+  var nextWake_ns: Int64 { min(run == nil ? identifier.nextWake_ns : .max, nextJudgement_ns) }
+
+  func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
+    var record = record
+    record.bus = BusID(UInt16(truncatingIfNeeded: port))
+    if first_ns == nil { first_ns = now.monotonic_ns }
+    if run == nil { identifier.take(record, now.monotonic_ns) } else { run?.receive(record) }
+  }
+
+  func lost(_ frames: UInt64, port: Int, _ now: LiveTime) {
+    let records = run?.records ?? 0
+    run?.report(
+      CaptureProblem(
+        .framesLost, at: .init(.record, records, byteOffset: 0), found: "\(frames) frames lost", expected: "none",
+        count: frames))
+  }
+
+  func wake(_ now: LiveTime) {
+    if run == nil, let verdicts = identifier.look(now.monotonic_ns) { begin(verdicts, now) }
+    guard now.monotonic_ns >= nextJudgement_ns else { return }
+    nextJudgement_ns = now.monotonic_ns &+ DiagnoseJob.interval_ns
+    judge(now)
+  }
+
+  func finish(_ now: LiveTime) {
+    if run == nil { begin(ProtocolIdentifier(library).identify(census()), now) }
+    guard let diagnosis = run?.diagnose() else { return }
+    context.status = max(context.status, diagnosis.hasErrors ? .findings : .done)
+    show(diagnosis, context)
+  }
+
+  private func census() -> TrafficCensus {
+    var census = TrafficCensus()
+    for (index, name) in buses.enumerated() { census.busAppeared(BusID(UInt16(index)), named: name) }
+    for record in identifier.early { census.receive(record) }
+    return census
+  }
+
+  private func begin(_ verdicts: [BusIdentification], _ now: LiveTime) {
+    var fresh = ConformanceRun(library, book, site, verdicts: verdicts)
+    for (index, name) in buses.enumerated() { fresh.busAppeared(BusID(UInt16(index)), named: name) }
+    for record in identifier.early { fresh.receive(record) }
+    identifier.dropEarly()
+    run = fresh
+    nextJudgement_ns = max(now.monotonic_ns, (first_ns ?? now.monotonic_ns) &+ DiagnoseJob.earliest_ns)
+    for verdict in verdicts {
+      let words = verdict.protocolName.map { "\($0)\(verdict.variant.map { " (\($0))" } ?? "")" } ?? "no known protocol yet"
+      context.output.note("linkbms: \(verdict.bus): \(words)")
+    }
+  }
+
+  /// Tells what is new and has stood for a while: the first seconds of a link look worse than it is.
+  private func judge(_ now: LiveTime) {
+    guard var copy = run else { return }
+    let diagnosis = copy.diagnose()
+    var seen: [String: Int] = [:]
+    for finding in diagnosis.findings where finding.severity > .note {
+      let key = "\(finding.bus) \(finding.rule)"
+      let count = (standing[key] ?? 0) + 1
+      seen[key] = count
+      guard count == DiagnoseJob.firmness else { continue }
+      let at = DurationText.seconds(now.monotonic_ns &- (first_ns ?? now.monotonic_ns))
+      context.output.note(
+        "\(at)  \(finding.rule.rawValue) \(diagnosis.book[finding.rule].name) (\(finding.severity.rawValue))  "
+          + DiagnosisText.place(finding, diagnosis) + ": \(finding.text)")
+    }
+    // What was told once stays told, even where it comes and goes.
+    for (key, count) in standing where count >= DiagnoseJob.firmness && seen[key] == nil { seen[key] = count }
+    standing = seen
+  }
+}

@@ -1,0 +1,152 @@
+import HostIO
+
+/// What a front end has of live buses: how they are opened, who may send, and the jobs in the background.
+///
+/// A class: the prompt's loop, its commands and its completer look at the same jobs.
+final class LiveHub {
+  /// One job of the prompt.
+  struct Entry {
+    var number: Int
+    var job: any LiveJob
+  }
+
+  /// How an address becomes an open bus; tests put buses of their own here.
+  var open: (String) throws -> any BusPort = LiveHub.openDevice
+  /// Whether sending needs `arm` first: at the prompt and in scripts.
+  let needsArm: Bool
+  /// Buses on which may be sent, as they were typed.
+  private(set) var armed: Set<String> = []
+  /// Jobs in the background, oldest first.
+  private(set) var jobs: [Entry] = []
+  /// The bus that the session listens to beside its jobs.
+  private(set) var listener: BusListener?
+  /// What has to be said of jobs that ended.
+  private var news: [String] = []
+  /// The worst that ended jobs came to.
+  private(set) var worst = ExitStatus.done
+
+  init(needsArm: Bool) { self.needsArm = needsArm }
+
+  private static func openDevice(_ text: String) throws -> any BusPort { try PortOpener.open(try PortAddress(text)) }
+
+  // MARK: Opening
+
+  /// Opens buses to listen.
+  func listen(_ addresses: [String]) throws(WorldError) -> [any BusPort] {
+    var ports: [any BusPort] = []
+    for address in addresses {
+      do { ports.append(try open(address)) } catch {
+        for port in ports { port.close() }
+        throw WorldError(message: "\(error)")
+      }
+    }
+    return ports
+  }
+
+  /// Opens a bus to send on, if that was allowed.
+  func openToSend(_ address: String) throws(WorldError) -> any BusPort {
+    guard !needsArm || armed.contains(address) else {
+      throw WorldError(message: "\(address) is not armed: nothing is sent on it before 'arm \(address)'")
+    }
+    guard let port = try listen([address]).first else { throw WorldError(message: "\(address): cannot be opened") }
+    return port
+  }
+
+  /// Allows sending on a bus.
+  func arm(_ address: String) { armed.insert(address) }
+
+  /// Forbids it again; jobs that send there end.
+  func disarm(_ address: String, _ now: LiveTime) {
+    armed.remove(address)
+    for entry in jobs where entry.job.context.sendsOn.contains(address) { end(entry, now) }
+  }
+
+  // MARK: Background
+
+  /// What a prompt waits for beside keys.
+  var waits: (descriptors: [Int32], until_ns: Int64) { (descriptors, due_ns) }
+
+  /// Descriptors to wait for.
+  var descriptors: [Int32] { all.flatMap { $0.context.ports.map(\.descriptor) } }
+
+  private var all: [any LiveJob] { (listener.map { [$0] } ?? []) + jobs.map(\.job) }
+
+  /// Listens to this bus instead of the one before.
+  func listen(with next: BusListener?, _ now: LiveTime) {
+    listener?.stop(now)
+    listener = next
+    next?.start(now)
+  }
+
+  /// When one of the jobs wants to be looked at.
+  var due_ns: Int64 { all.map(\.due_ns).min() ?? .max }
+
+  /// Puts a job into the background; its number.
+  func add(_ job: any LiveJob, _ now: LiveTime) -> Int {
+    let number = (jobs.last?.number ?? 0) + 1
+    jobs.append(Entry(number: number, job: job))
+    job.start(now)
+    return number
+  }
+
+  /// Hands to every job what came for it, and clears away those that are done.
+  func pump(_ now: LiveTime) {
+    if let listener {
+      listener.pump(now)
+      if listener.context.isDone {
+        if let failure = listener.context.failure { news.append("linkbms: \(failure.message)") }
+        listen(with: nil, now)
+      }
+    }
+    for entry in jobs {
+      entry.job.pump(now)
+      if entry.job.context.isDone { end(entry, now) }
+    }
+  }
+
+  /// Ends a job; `nil` = there is none of that number.
+  func stop(_ number: Int, _ now: LiveTime) -> Bool {
+    guard let entry = jobs.first(where: { $0.number == number }) else { return false }
+    end(entry, now)
+    return true
+  }
+
+  /// Ends all jobs, the latest first.
+  func stopAll(_ now: LiveTime) { for entry in jobs.reversed() { end(entry, now) } }
+
+  private func end(_ entry: Entry, _ now: LiveTime) {
+    guard let index = jobs.firstIndex(where: { $0.number == entry.number }) else { return }
+    jobs.remove(at: index)
+    entry.job.stop(now)
+    let context = entry.job.context
+    let text = context.output.takeText()
+    context.output.file?.close()
+    if !text.isEmpty { news.append(String(text.dropLast())) }
+    if let failure = context.failure {
+      worst = max(worst, failure.status)
+      news.append("linkbms: [\(entry.number)] \(context.title): \(failure.message)")
+    } else {
+      worst = max(worst, context.status)
+      news.append("linkbms: [\(entry.number)] ended: \(context.title)")
+    }
+  }
+
+  /// Whether something is to be said of jobs that ended.
+  var hasNews: Bool { !news.isEmpty }
+
+  /// What jobs have to show, as lines.
+  func takeNews() -> String {
+    var text = ""
+    for job in all { text += job.context.output.takeText() }
+    for line in news { text += line + "\n" }
+    news.removeAll()
+    return text
+  }
+
+  /// The same into a world: data as data, the rest for the person.
+  func drain(into world: inout some World) throws(WorldError) {
+    for job in all { try job.context.output.drain(into: &world) }
+    for line in news { world.note(line) }
+    news.removeAll()
+  }
+}

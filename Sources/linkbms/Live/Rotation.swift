@@ -1,0 +1,42 @@
+/// When a capture goes on in a new file, and which old ones go away.
+struct Rotation: Equatable {
+  /// Bytes that a file may hold.
+  var bytes: UInt64?
+  /// Time that a file may cover.
+  var time_ns: Int64?
+  /// Files to keep; `nil` = all.
+  var keep: Int?
+
+  /// What may be typed, for messages.
+  static let expected = "a size such as 100M (k, M, G) or a time such as 10m or 1h"
+
+  /// Reads `--rotate`.
+  static func parse(_ text: String, keep: Int?) throws(WorldError) -> Rotation {
+    let units: [(Character, Double)] = [("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9)]
+    if let last = text.last, let unit = units.first(where: { $0.0 == last }), let number = Double(text.dropLast()),
+      number * unit.1 >= 1000, number * unit.1 < 1e15
+    {
+      return Rotation(bytes: UInt64(number * unit.1), keep: keep)
+    }
+    guard let last = text.last, last.isLetter, let time = DurationText.nanoseconds(text), time >= 1_000_000_000 else {
+      throw WorldError(message: "--rotate: found \"\(text)\", expected \(expected), at least 1k or 1s")
+    }
+    return Rotation(time_ns: time, keep: keep)
+  }
+
+  /// Whether a file that holds so much and began so long ago is full.
+  func isFull(bytes written: UInt64, age_ns: Int64) -> Bool {
+    if let bytes, written >= bytes { return true }
+    if let time_ns, age_ns >= time_ns { return true }
+    return false
+  }
+
+  /// `site.pcapng`, 3 → `site-0003.pcapng`.
+  static func name(_ path: String, _ number: Int) -> String {
+    let digits = String(number)
+    let suffix = "-" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    let file = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
+    guard let dot = file.lastIndex(of: "."), dot > file.startIndex else { return path + suffix }
+    return String(path[..<dot]) + suffix + String(path[dot...])
+  }
+}

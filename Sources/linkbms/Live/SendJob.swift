@@ -1,0 +1,193 @@
+import Bus
+import Formats
+import HostIO
+import Protocols
+
+/// Frames on their way out, with patience where the bus has no room just now.
+struct SendQueue {
+  private var waiting: [CANFrame] = []
+  private var first = 0
+  private var retry_ns = Int64.max
+  /// Frames that found no place here either.
+  private(set) var dropped: UInt64 = 0
+  /// Frames that wait at most; then the oldest are lost.
+  static let capacity = 4096
+  /// Until a full bus is tried again.
+  static let pause_ns: Int64 = 1_000_000
+
+  /// When it wants to be tried again.
+  var nextWake_ns: Int64 { isEmpty ? .max : retry_ns }
+  /// Whether one more can be taken without losing another.
+  var hasRoom: Bool { waiting.count - first < SendQueue.capacity }
+  /// Whether everything is gone.
+  var isEmpty: Bool { first == waiting.count }
+
+  /// Adds a frame to the end.
+  mutating func add(_ frame: CANFrame) {
+    if waiting.count - first >= SendQueue.capacity {
+      first += 1
+      dropped &+= 1
+    }
+    waiting.append(frame)
+    if first > 1024 {
+      waiting.removeFirst(first)
+      first = 0
+    }
+    retry_ns = .min
+  }
+
+  /// Gives away what the bus takes.
+  mutating func flush(to port: any BusPort, _ now_ns: Int64) throws(PortError) {
+    guard now_ns >= retry_ns else { return }
+    while first < waiting.count {
+      guard try port.send(waiting[first]) == .sent else {
+        retry_ns = now_ns &+ SendQueue.pause_ns
+        return
+      }
+      first += 1
+    }
+    waiting.removeAll(keepingCapacity: true)
+    first = 0
+    retry_ns = .max
+  }
+}
+
+/// `send`: one frame, once or again and again.
+final class SendJob: LiveJob {
+  let context: JobContext
+  private let frame: CANFrame
+  private let every_ns: Int64?
+  private let count: UInt64?
+  private var queue = SendQueue()
+  private var next_ns: Int64 = 0
+  private var asked: UInt64 = 0
+  private var gaveUp_ns = Int64.max
+
+  /// A bus that takes nothing for so long is in trouble: nobody acknowledges, or it is off.
+  static let patience_ns: Int64 = 2_000_000_000
+
+  /// - Parameters:
+  ///   - every_ns: from frame to frame; `nil` = once.
+  ///   - count: how often; `nil` = until told.
+  init(_ context: JobContext, _ frame: CANFrame, every_ns: Int64?, count: UInt64?) {
+    self.context = context
+    self.frame = frame
+    self.every_ns = every_ns
+    self.count = every_ns == nil ? count ?? 1 : count
+  }
+
+  var nextWake_ns: Int64 { min(queue.nextWake_ns, isComplete ? .max : next_ns) }
+  private var isComplete: Bool { count.map { asked >= $0 } ?? false }
+
+  func begin(_ now: LiveTime) {
+    next_ns = now.monotonic_ns
+    wake(now)
+  }
+
+  func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {}
+
+  func wake(_ now: LiveTime) {
+    if !isComplete, now.monotonic_ns >= next_ns {
+      queue.add(frame)
+      asked &+= 1
+      // Absolute targets: delays do not add up; what was missed altogether is not made up for in a burst.
+      next_ns = max(next_ns &+ (every_ns ?? 0), now.monotonic_ns &- (every_ns ?? 0))
+      gaveUp_ns = min(gaveUp_ns, now.monotonic_ns &+ SendJob.patience_ns)
+    }
+    do throws(PortError) { try queue.flush(to: context.ports[0], now.monotonic_ns) } catch { return context.fail("\(error)") }
+    if queue.isEmpty {
+      gaveUp_ns = .max
+      if isComplete { context.isDone = true }
+    } else if now.monotonic_ns >= gaveUp_ns {
+      context.fail(
+        "\(context.buses): takes no frame any more after \(asked &- 1): is another node there to acknowledge, and the bit rate right?"
+      )
+    }
+  }
+}
+
+/// Frames as people type them.
+enum FrameWords {
+  /// What may be typed, for messages.
+  static let expected = "ID#DATA such as 4200#0000000000000000, 123#R or 123##1AABB, or a MESSAGE with signal=value"
+
+  /// candump's short form; `nil` if the word has no `#`.
+  static func frame(_ word: String) throws(WorldError) -> CANFrame? {
+    guard word.contains("#") else { return nil }
+    // The reader of candump logs knows every form; IDs of four to seven digits are 29-bit.
+    let parts = word.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let number = UInt32(parts[0], radix: 16), number <= 0x1FFF_FFFF else { throw wrong(word) }
+    let isLong = parts[0].count > 3
+    let digits = String(number, radix: 16, uppercase: true)
+    let id = String(repeating: "0", count: max(0, (isLong ? 8 : 3) - digits.count)) + digits
+    guard isLong || number <= 0x7FF else { throw wrong(word) }
+    let payload = parts[1].filter { $0 != "." && $0 != "_" }
+    var line = Array("(0.000000) can0 \(id)#\(payload)\n".utf8)
+    var sink = OneFrame()
+    line.withUnsafeMutableBytes { bytes in
+      var reader = CaptureReader(.candump)
+      _ = reader.read(UnsafeRawBufferPointer(bytes), isEnd: true, into: &sink)
+    }
+    guard let frame = sink.frame, !sink.isDamaged else { throw wrong(word) }
+    return frame
+  }
+
+  private static func wrong(_ word: String) -> WorldError { WorldError(message: "found \"\(word)\", expected \(expected)") }
+
+  private struct OneFrame: RecordSink {
+    var frame: CANFrame?
+    var isDamaged = false
+    mutating func busAppeared(_ bus: BusID, named name: String) {}
+    mutating func receive(_ record: borrowing CANRecord) { frame = record.frame }
+    mutating func receive(_ record: SideRecord) { isDamaged = true }
+    mutating func report(_ problem: CaptureProblem) { isDamaged = true }
+  }
+
+  /// What is not given is 0 in its unit, not in its raw bits: with an offset those would be −3000 A.
+  private static func zeros(
+    _ message: String, _ dissection: DissectionPlan, except given: Set<String>
+  ) -> [(signal: String, value: Sidecar.Expected)] {
+    guard let index = dissection.messages.firstIndex(where: { $0.name == message }) else { return [] }
+    let layout = dissection.plan.messages[index]
+    let range = Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount)
+    return range.filter { signal in
+      let plan = dissection.plan.signals[signal]
+      return plan.offset != 0 && plan.multiplexor < 0 && !given.contains(dissection.signals[signal].name)
+    }.map { (dissection.signals[$0].name, .number(0)) }
+  }
+
+  /// A message with values.
+  static func frame(
+    _ message: String, _ values: [String], _ dissection: DissectionPlan, address: UInt8?
+  ) throws(WorldError) -> (frame: CANFrame, notes: [String]) {
+    var pairs: [(signal: String, value: Sidecar.Expected)] = []
+    for word in values {
+      guard let place = word.firstIndex(of: "="), place > word.startIndex else {
+        throw WorldError(message: "found \"\(word)\", expected signal=value")
+      }
+      let text = String(word[word.index(after: place)...])
+      pairs.append((String(word[..<place]), Double(text).map { .number($0) } ?? .text(text)))
+    }
+    pairs += zeros(message, dissection, except: Set(pairs.map(\.signal)))
+    guard let (frame, issues) = MessageEncoder(dissection).frame(message, values: pairs, address: address) else {
+      let names = dissection.messages.map(\.name)
+      throw WorldError(message: "found \"\(message)\", expected a message of the protocol" + NearestName.hint(message, in: names))
+    }
+    var notes: [String] = []
+    for issue in issues {
+      switch issue {
+      case .unknownSignal(let name):
+        throw WorldError(
+          message: "found \"\(name)\", expected a signal of \(message)" + NearestName.hint(name, in: dissection.signals.map(\.name))
+        )
+      case .unknownMessage(let name): throw WorldError(message: "found \"\(name)\", expected a message of the protocol")
+      case .wrongKind(let name):
+        throw WorldError(message: "\(name): cannot hold that value: expected a number, or one of its labels")
+      case .notSelected(let name): throw WorldError(message: "\(name): is not there with that multiplexor")
+      case .saturated(let signal, let wanted, let sent):
+        notes.append("\(signal): cannot hold \(wanted), \(sent) is sent")
+      }
+    }
+    return (frame, notes)
+  }
+}

@@ -1,0 +1,175 @@
+import Analysis
+import Bus
+import Formats
+import Protocols
+
+/// What makes a recorder keep what was before and after it.
+enum TriggerCondition: Equatable {
+  /// A rule of `diagnose` speaks: `R05`.
+  case rule(RuleID)
+  /// A question is asked so often without any word of the other side: `4200 unanswered 3`.
+  case unanswered(FrameName, times: Int)
+  /// A message is silent for longer: `305 gap > 3 s`.
+  case gap(FrameName, longerThan_ns: Int64)
+  /// A filter expression begins to hold: `any fault`.
+  case expression(FilterExpression)
+
+  /// A message by its name, or a frame by its ID.
+  enum FrameName: Equatable {
+    case id(ArbitrationID)
+    case message(String)
+  }
+
+  /// What may be typed, for messages.
+  static let expected =
+    "a rule (R05), 'ID unanswered TIMES', 'ID gap > SECONDS' (a message's name for ID, too) or an expression such as 'any fault'"
+
+  /// Reads `--trigger`.
+  static func parse(_ text: String) throws(WorldError) -> TriggerCondition {
+    let words = text.split { $0 == " " || $0 == "\t" }.map(String.init)
+    if words.count == 1, let rule = RuleID.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) {
+      return .rule(rule)
+    }
+    if words.count >= 2, words[1] == "unanswered" {
+      guard let name = frameName(words[0]), let times = words.count == 2 ? 1 : times(words[2]), (2...4).contains(words.count) else {
+        throw wrong(text)
+      }
+      return .unanswered(name, times: times)
+    }
+    if words.count >= 2, words[1] == "gap" {
+      let rest = words.dropFirst(2).filter { $0 != ">" }.joined()
+      let value = rest.hasPrefix(">") ? String(rest.dropFirst()) : rest
+      guard let name = frameName(words[0]), let time = DurationText.nanoseconds(value), time > 0 else { throw wrong(text) }
+      return .gap(name, longerThan_ns: time)
+    }
+    do throws(FilterExpression.Mistake) { return .expression(try FilterExpression.parse(text)) } catch {
+      throw WorldError(message: "--trigger: \(error); expected \(expected)")
+    }
+  }
+
+  private static func wrong(_ text: String) -> WorldError {
+    WorldError(message: "--trigger: found \"\(text)\", expected \(expected)")
+  }
+
+  private static func times(_ word: String) -> Int? {
+    let words = ["once": 1, "twice": 2, "two": 2, "three": 3, "four": 4, "five": 5, "ten": 10]
+    guard let number = words[word] ?? Int(word), (1...1_000_000).contains(number) else { return nil }
+    return number
+  }
+
+  /// Three digits are 11 bits, more are 29, as everywhere; `0x4200` is read as such an ID.
+  static func frameName(_ word: String) -> FrameName? {
+    var digits = word[...]
+    let isMarked = digits.hasPrefix("0x")
+    if isMarked { digits = digits.dropFirst(2) }
+    if let number = UInt32(digits, radix: 16), number <= 0x1FFF_FFFF, isMarked || word.first?.isNumber == true {
+      return .id(digits.count <= 3 ? .standard(number) : .extended(number))
+    }
+    guard !isMarked, let first = word.first, first.isLetter else { return nil }
+    return .message(word)
+  }
+}
+
+/// Watches the frames of one bus for conditions that frames alone can fulfil. Sans-IO: frames and time go in, what is fulfilled comes out.
+struct TriggerDetector {
+  private struct Watch {
+    var condition: TriggerCondition
+    var filter: CompiledFilter?
+    var count = 0
+    var last_ns: Int64?
+    /// Whether it was told and has not ended since.
+    var isHolding = false
+  }
+
+  private let table: DecodeTable
+  private var watches: [Watch]
+
+  init(_ conditions: [TriggerCondition], table: DecodeTable, bus: String) {
+    self.table = table
+    watches = conditions.map { condition in
+      var watch = Watch(condition: condition)
+      if case .expression(let expression) = condition { watch.filter = CompiledFilter(expression, table: table, busName: bus) }
+      return watch
+    }
+  }
+
+  /// A frame.
+  /// - Returns: what is fulfilled by it, in words.
+  mutating func take(_ record: CANRecord, _ now_ns: Int64) -> String? {
+    let slot = table.slot(of: record.frame) ?? -1
+    var told: String?
+    for index in watches.indices {
+      switch watches[index].condition {
+      case .rule: continue
+      case .expression:
+        // A frame without its signals says nothing either way.
+        guard let holds = watches[index].filter?.judge(record, slot: slot) else { continue }
+        if holds, !watches[index].isHolding { told = told ?? "the expression holds" }
+        watches[index].isHolding = holds
+      case .gap(let name, _):
+        if isMeant(name, record.frame, slot) {
+          watches[index].last_ns = now_ns
+          watches[index].isHolding = false
+        }
+      case .unanswered(let name, let times):
+        if isMeant(name, record.frame, slot) {
+          watches[index].count += 1
+          if watches[index].count == times { told = told ?? "\(label(name)) unanswered \(times) ×" }
+        } else if isOfOtherSide(name, slot) {
+          watches[index].count = 0
+        }
+      }
+    }
+    return told
+  }
+
+  /// Time without a frame.
+  mutating func wake(_ now_ns: Int64) -> String? {
+    for index in watches.indices {
+      guard case .gap(let name, let longest) = watches[index].condition, !watches[index].isHolding,
+        let last = watches[index].last_ns, now_ns &- last > longest
+      else { continue }
+      watches[index].isHolding = true
+      return "\(label(name)) silent for more than \(DurationText.seconds(longest))"
+    }
+    return nil
+  }
+
+  /// When `wake` may find something.
+  var nextWake_ns: Int64 {
+    var next = Int64.max
+    for watch in watches {
+      if case .gap(_, let longest) = watch.condition, !watch.isHolding, let last = watch.last_ns {
+        next = min(next, last &+ longest &+ 1_000_000)
+      }
+    }
+    return next
+  }
+
+  private func label(_ name: TriggerCondition.FrameName) -> String {
+    switch name {
+    case .id(let id): FrameText.text(id)
+    case .message(let message): message
+    }
+  }
+
+  private func isMeant(_ name: TriggerCondition.FrameName, _ frame: CANFrame, _ slot: Int) -> Bool {
+    switch name {
+    case .id(let id): frame.id == id && !frame.flags.contains(.error)
+    case .message(let message): slot >= 0 && table.dissection.messages[table.messageIndex(ofSlot: slot)].name == message
+    }
+  }
+
+  /// Whether a frame that is not the question counts as a word of the other side: by its definition, else always.
+  private func isOfOtherSide(_ name: TriggerCondition.FrameName, _ slot: Int) -> Bool {
+    guard slot >= 0, let sender = table.dissection.messages[table.messageIndex(ofSlot: slot)].sender else { return true }
+    let asking = table.dissection.plan.slots.indices.first { index in
+      switch name {
+      case .id(let id): table.dissection.plan.slots[index].id == id
+      case .message(let message): table.dissection.messages[table.messageIndex(ofSlot: index)].name == message
+      }
+    }
+    guard let asking, let side = table.dissection.messages[table.messageIndex(ofSlot: asking)].sender else { return true }
+    return sender != side
+  }
+}

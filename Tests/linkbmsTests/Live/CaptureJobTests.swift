@@ -1,0 +1,163 @@
+import Bus
+import Foundation
+import Formats
+import HostIO
+import Testing
+
+@testable import linkbms
+
+/// Live captures with time passed in.
+@Suite struct CaptureJobTests {
+  private let frame = CANFrame(id: .extended(0x4210), length: 8, head: 0x1122_3344_5566_7788)
+
+  @Test(
+    arguments: [
+      ("10s", 10_000_000_000), ("500ms", 500_000_000), ("1.5m", 90_000_000_000), ("2h", 7_200_000_000_000), ("3", 3_000_000_000),
+      ("-1s", nil), ("s", nil), ("1e400", nil), ("nan", nil), ("10x", nil),
+    ] as [(String, Int64?)])
+  func readsTimes(text: String, expected: Int64?) { #expect(DurationText.nanoseconds(text) == expected) }
+
+  @Test func rotates() throws {
+    #expect(try Rotation.parse("100M", keep: 3) == Rotation(bytes: 100_000_000, keep: 3))
+    #expect(try Rotation.parse("1h", keep: nil) == Rotation(time_ns: 3_600_000_000_000))
+    for wrong in ["", "M", "10", "1x", "0s", "-5M", "1e30G"] {
+      #expect(throws: WorldError.self, "\(wrong)") { try Rotation.parse(wrong, keep: nil) }
+    }
+    #expect(Rotation.name("a.b/site.pcapng", 3) == "a.b/site-0003.pcapng")
+    #expect(Rotation.name("a.b/site", 12345) == "a.b/site-12345")
+    #expect(!Rotation(bytes: 1000).isFull(bytes: 999, age_ns: .max) && Rotation(bytes: 1000).isFull(bytes: 1000, age_ns: 0))
+    #expect(Rotation(time_ns: 10).isFull(bytes: 0, age_ns: 10))
+  }
+
+  @Test func whatWasWrittenHalfASecondAgoIsInTheFileWithoutTheEnd() throws {
+    let folder = try TestFolder()
+    let port = SilentPort()
+    let context = JobContext("capture", [port])
+    for (suffix, format) in [("pcapng", CaptureFormat.pcapng), ("log", .candump)] {
+      let path = folder.file("x." + suffix)
+      let job = CaptureJob(context, file: try CaptureFile(path, format, buses: ["can0"], rotation: nil, .at(0)), decoder: nil)
+      for step in 0..<20 {
+        let now = LiveTime.at(Double(step) * 0.1)
+        port.put(frame, at: now)
+        job.pump(now)
+      }
+      // Nobody closed it: this is what a kill leaves.
+      let kept = try records(inFile: path)
+      #expect(kept.count >= 15 && kept.count <= 20, "\(suffix): \(kept.count)")
+      if format == .pcapng {
+        // A block that was cut is read up to the cut.
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        bytes.removeLast(7)
+        try bytes.write(to: URL(fileURLWithPath: path))
+        #expect(try records(inFile: path).count == kept.count - 1)
+      }
+      try FileManager.default.removeItem(atPath: path)
+    }
+    #expect(port.sends == 0)
+  }
+
+  @Test func lostFramesAreCountedSaidAndNotedInTheFile() throws {
+    let folder = try TestFolder()
+    for (suffix, format) in [("pcapng", CaptureFormat.pcapng), ("log", .candump)] {
+      let port = SilentPort()
+      let context = JobContext("capture", [port])
+      let path = folder.file("x." + suffix)
+      let job = CaptureJob(context, file: try CaptureFile(path, format, buses: ["can0"], rotation: nil, .at(0)), decoder: nil)
+      job.start(.at(0))
+      port.put(frame, at: .at(0))
+      job.pump(.at(0))
+      port.counters.dropped = 5
+      job.pump(.at(0.1))
+      port.put(frame, at: .at(0.2))
+      job.pump(.at(0.2))
+      job.stop(.at(1))
+      #expect(context.status == .findings && context.output.takeText().contains("silent: 5 frames lost"))
+      #expect(port.isClosed)
+      struct Sink: RecordSink {
+        var lost: UInt64 = 0
+        var frames = 0
+        mutating func busAppeared(_ bus: BusID, named name: String) {}
+        mutating func receive(_ record: borrowing CANRecord) { frames += 1 }
+        mutating func receive(_ record: SideRecord) {}
+        mutating func report(_ problem: CaptureProblem) { if problem.kind == .framesLost { lost += problem.count } }
+      }
+      var input = try CaptureInput(path: path)
+      var sink = Sink()
+      while try input.readWindow(into: &sink) {}
+      #expect(sink.lost == 5 && sink.frames == 2, "\(suffix)")
+    }
+  }
+
+  @Test func anOldCaptureIsNotWrittenOver() throws {
+    let folder = try TestFolder()
+    try "something".write(toFile: folder.file("x.log"), atomically: true, encoding: .utf8)
+    #expect(throws: WorldError.self) {
+      try CaptureFile(folder.file("x.log"), .candump, buses: ["can0"], rotation: nil, .at(0))
+    }
+  }
+
+  @Test func rotationKeepsTheLatestFilesWhole() throws {
+    let folder = try TestFolder()
+    let port = SilentPort()
+    let context = JobContext("capture", [port])
+    let file = try CaptureFile(
+      folder.file("x.pcapng"), .pcapng, buses: ["can0"], rotation: Rotation(bytes: 4000, keep: 2), .at(0))
+    let job = CaptureJob(context, file: file, decoder: nil)
+    for step in 0..<500 {
+      var frame = frame
+      frame.head = UInt64(step)
+      port.put(frame, at: .at(Double(step) * 0.01))
+      job.pump(.at(Double(step) * 0.01))
+    }
+    job.stop(.at(6))
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    #expect(names.count == 2, "\(names)")
+    let heads = try names.flatMap { try records(inFile: folder.file($0)) }.map(\.frame.head)
+    #expect(heads.last == 499 && heads == Array(heads[0]...499), "the latest, without a gap between files")
+    #expect(heads.count < 250)
+  }
+
+  @Test func endsAfterAsManyAndAfterSoLong() throws {
+    let port = SilentPort()
+    let context = JobContext("capture", [port])
+    context.duration_ns = 2_000_000_000
+    let job = CaptureJob(context, file: nil, decoder: nil, limit: 3)
+    job.start(.at(0))
+    #expect(job.due_ns == LiveTime.at(2).monotonic_ns)
+    for _ in 0..<5 { port.put(frame, at: .at(1)) }
+    job.pump(.at(1))
+    #expect(context.isDone && job.frames == 3)
+    #expect(
+      context.output.takeText().split(separator: "\n").first == "(1790000001.000000000) silent 00004210#8877665544332211")
+    let other = JobContext("capture", [SilentPort()])
+    other.duration_ns = 2_000_000_000
+    let timed = CaptureJob(other, file: nil, decoder: nil)
+    timed.start(.at(0))
+    timed.pump(.at(1.9))
+    #expect(!other.isDone)
+    timed.pump(.at(2))
+    #expect(other.isDone)
+  }
+
+  @Test func listenersNeverSend() throws {
+    let folder = try TestFolder()
+    for words in [
+      ["capture", "x", "--write", folder.file("a.log"), "--decode"], ["capture", "x", "--trigger", "R05"],
+      ["decode", "--live", "x"],
+      ["diagnose", "--live", "x"], ["identify", "--live", "x"], ["info", "--live", "x"],
+    ] {
+      var world = MemoryWorld(MemoryBuses())
+      let port = SilentPort()
+      world.live.open = { _ in port }
+      let job = try world.job(words)
+      job.start(.at(0))
+      for (index, record) in try capturedRecords("deye-handshake-failed").prefix(400).enumerated() {
+        port.put(record.frame, at: .at(Double(index) * 0.05))
+        job.pump(.at(Double(index) * 0.05))
+      }
+      job.stop(.at(30))
+      #expect(port.counters.received == 400 || job.context.isDone, "\(words)")
+      #expect(port.sends == 0, "\(words)")
+    }
+  }
+}
