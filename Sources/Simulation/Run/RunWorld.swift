@@ -63,6 +63,12 @@ public struct RunWorld: Sendable {
     isActive.append(false)
   }
 
+  /// Other faults than those it was made with, before it runs.
+  public mutating func replaceFaults(_ faults: [RunFault]) {
+    self.faults = faults
+    isActive = faults.map { _ in false }
+  }
+
   private func isOn(_ kind: RunFault.Kind) -> Bool {
     for index in faults.indices where isActive[index] && faults[index].kind == kind { return true }
     return false

@@ -59,6 +59,9 @@ struct RunCommand: ToolCommand {
   var record: String?
   @Option(name: .customLong("for"), help: ArgumentHelp("End after this time of the run: 90s, 10m, 24h.", valueName: "time"))
   var length: String?
+  @Option(
+    help: ArgumentHelp("A control step that comes so much after its time opens the contactors; at most 900ms.", valueName: "time"))
+  var deadline = "500ms"
   @Option(help: ArgumentHelp("A line with the state this often; 0 = none.", valueName: "time"))
   var statusEvery = "1s"
   @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
@@ -80,6 +83,9 @@ struct RunCommand: ToolCommand {
       if let text, RunTime.microseconds(text) == nil {
         throw ValidationError("\(option): found \"\(text)\", expected a time such as 90s, 10m or 24h")
       }
+    }
+    guard let deadline = RunTime.microseconds(deadline), (100_000...900_000).contains(deadline) else {
+      throw ValidationError("--deadline: found \"\(deadline)\", expected 100ms to 900ms: the PDU opens by itself after 1 s")
     }
     guard Logger.Level(rawValue: logLevel) != nil else {
       throw ValidationError(
@@ -126,12 +132,7 @@ struct RunCommand: ToolCommand {
     let every = RunTime.microseconds(statusEvery) ?? 0
     var nextStatus: Int64 = every
     let output = PatientlessOutput(descriptor: 1)
-    var isReady = false
-    while loop.turn(until_us: min(end, every > 0 ? nextStatus : .max)) {
-      if !isReady, loop.runtime.steps > 0 {
-        isReady = true
-        loop.tell("READY=1\nSTATUS=measuring")
-      }
+    while loop.turn(until_us: min(loop.now_us < end ? end : .max, every > 0 ? nextStatus : .max)) {
       if every > 0, loop.now_us >= nextStatus {
         nextStatus = loop.now_us / every * every + every
         let line = StatusLine.text(loop.runtime)
@@ -174,7 +175,7 @@ struct RunCommand: ToolCommand {
     settings.state = try storedState(logger) ?? scenario?.state
     settings.start_ns = PortPoller.wallClock_ns
     settings.firstOrder = UInt16(truncatingIfNeeded: PortPoller.wallClock_ns >> 20)
-    settings.late_us = Int64(500_000 * max(1, speed))
+    settings.late_us = Int64(Double(RunTime.microseconds(deadline) ?? 500_000) * max(1, speed))
     settings.isRecorded = record != nil
     // At 115200 baud a module's 24 lines take 50 ms.
     settings.allowance_us = scenario != nil ? 0 : chain.contains { $0.hasPrefix("tap+serial") } ? 300_000 : 100_000

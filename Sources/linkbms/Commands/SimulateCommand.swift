@@ -20,6 +20,7 @@ struct SimulateCommand: ToolCommand {
         ("linkbms simulate --speed 60 Captures/scenarios/overload.yaml", "watch it, a minute a second"),
         ("linkbms simulate --record run.pcapng slave-lost.yaml", "keep everything that went in and came out"),
         ("linkbms simulate --random --seeds 1-1000 --days 1", "random systems and faults; a failure is shrunk and printed"),
+        ("linkbms simulate --random --runs --seeds 1-100 --days 0.02", "the same for ports, lines and late steps"),
       ]))
 
   @Argument(help: ArgumentHelp("Scenarios.", valueName: "scenario"), completion: .file(extensions: ["yaml"]))
@@ -35,6 +36,8 @@ struct SimulateCommand: ToolCommand {
   var quiet = false
   @Flag(help: "Make systems, loads and faults by chance instead.")
   var random = false
+  @Flag(help: "With --random: whole runs as 'linkbms run' makes them, with lost ports and lines, late steps, full queues.")
+  var runs = false
   @Option(help: ArgumentHelp("Seeds of --random: one, or first-last.", valueName: "seeds"))
   var seeds = "1"
   @Option(help: ArgumentHelp("Virtual days for each seed of --random.", valueName: "days"))
@@ -47,6 +50,7 @@ struct SimulateCommand: ToolCommand {
       throw ValidationError("--speed: found \"\(speed)\", expected a number above 0, or max")
     }
     if random != files.isEmpty { throw ValidationError("name a SCENARIO, or give --random") }
+    if runs, !random { throw ValidationError("--runs: needs --random") }
     if random, seedRange == nil { throw ValidationError("--seeds: found \"\(seeds)\", expected a number or first-last") }
     if record != nil, files.count != 1 { throw ValidationError("--record: needs exactly one SCENARIO") }
     guard days > 0, days <= 4000 else { throw ValidationError("--days: found \(days), expected more than 0, at most 4000") }
@@ -61,6 +65,7 @@ struct SimulateCommand: ToolCommand {
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if random, runs, let seedRange { return try RandomRuns(seeds: seedRange, seconds: days * 86_400).run(in: &world) }
     if random { return try runRandom(in: &world) }
     var status = ExitStatus.done
     for file in files { status = max(status, try run(file, in: &world)) }

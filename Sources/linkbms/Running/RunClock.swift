@@ -24,7 +24,8 @@ struct RunClock {
       // More than a tenth of a second of the wall clock: it is not caught up.
       let most = Int64(speed * 100_000)
       if behind > most { origin_ns += Int64(Double(behind - most) * 1000 / speed) }
-      now = next_us
+      // What is due at once again and again must not stop time.
+      now = max(next_us, now_us + 1)
     }
     now_us = max(now_us, now)
     return now_us

@@ -41,6 +41,7 @@ struct RunLoop {
   /// Why it ends with status 2.
   private(set) var failure: String?
   private var isStopping = false
+  private var isReady = false
   private var livedAt_ns: Int64 = 0
   private var livedAtStep: UInt64 = 0
   /// µs from a frame's arrival to the first frame of its answer at the port.
@@ -267,7 +268,12 @@ struct RunLoop {
 
   /// A sign of life, but only if control steps were really made since the last one.
   private mutating func stayAlive() {
-    guard let service = parts.service, let every = parts.watchdog_us else { return }
+    guard let service = parts.service else { return }
+    if !isReady, runtime.steps > 0 {
+      isReady = true
+      service.send("READY=1\nSTATUS=measuring")
+    }
+    guard let every = parts.watchdog_us else { return }
     let now = PortPoller.now_ns
     guard now - livedAt_ns >= every * 1000, runtime.steps != livedAtStep else { return }
     livedAt_ns = now
