@@ -34,7 +34,10 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats", "Runtime"], swiftSettings: strict),
 
     // World.
-    .target(name: "HostIO", dependencies: ["Bus", "CPorts", "CReadline", "CSignals", "CZip"], swiftSettings: strict),
+    .target(
+      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "linkbms",
       dependencies: [
@@ -57,6 +60,9 @@ let package = Package(
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
     .target(name: "CSignals"),
     .target(name: "CPorts"),
+    .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),
+    .target(name: "CSerialPort", linkerSettings: [.linkedLibrary("serialport")]),
+    .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

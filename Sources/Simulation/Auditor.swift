@@ -24,7 +24,7 @@ public struct Auditor: Sendable {
   /// Times the contactors closed.
   public private(set) var closings = 0
 
-  private let configuration: Configuration
+  private var configuration: Configuration
   private var lastStatus = SystemStatus.checking
   private var lastContactors: Contactors = []
   private var lastCharge: Int32?
@@ -58,7 +58,9 @@ public struct Auditor: Sendable {
   mutating func commanded(_ command: Command) {
     switch command {
     case .configurationUnreadable: isUnreadable = true
-    case .configure: isUnreadable = false
+    case .configure(let configuration):
+      isUnreadable = false
+      if configuration.violationCount == 0 { self.configuration = configuration }
     default: break
     }
   }

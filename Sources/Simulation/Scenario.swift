@@ -28,10 +28,32 @@ public struct Scenario: Sendable {
   public var currentOffset = 0.0
   /// The controller's own supply, V.
   public var supply = 12.0
+  /// How it was put together, where that is not what the configuration says.
+  public var installation = Installation()
   /// What goes wrong.
   public var faults: [Fault] = []
   /// The inverter's protocol and variant, where it is on a bus and hears what the controller allows; `nil` = it knows by itself.
-  public var link: (protocolName: String, variant: String?)?
+  public var link: Link?
+
+  /// An inverter on a bus.
+  public struct Link: Sendable, Equatable {
+    /// Name of the definition.
+    public var protocolName: String
+    /// Its variant; `nil` = the first.
+    public var variant: String?
+    /// In which ways the inverter is no model pupil: names of the definition's `quirks`, or `all` alone.
+    public var quirks: [String] = []
+    /// Addresses of further batteries on the same bus.
+    public var furtherBatteries: [UInt8] = []
+    /// Battery ports of the inverter, each with a bus and a battery of its own.
+    public var ports = 1
+
+    /// A protocol and its variant, without quirks, one battery at one port.
+    public init(protocolName: String, variant: String? = nil) {
+      self.protocolName = protocolName
+      self.variant = variant
+    }
+  }
   /// What goes wrong on that bus.
   public var linkFaults: [LinkFault] = []
   /// What has to come out.
@@ -44,6 +66,12 @@ public struct Scenario: Sendable {
   public func installed(_ chain: ChainNumber) -> Int {
     if let installedModules, chain.index < installedModules.count { return installedModules[chain.index] }
     return configuration.slaves(chain)
+  }
+
+  /// Cells on each module of a chain in fact.
+  public func installedCells(_ chain: ChainNumber) -> Int {
+    let own = installation.cellsPerModule[chain.index]
+    return own > 0 ? own : configuration.cellsPerModule(chain)
   }
 
   /// Readings that do not come from a plant, such as those of a photographed page.

@@ -4,11 +4,14 @@ public import Formats
 /// Scenarios as YAML files: `Captures/scenarios/README.md` describes the keys.
 public enum ScenarioFile {
   /// Reads one; problems name the line, what was found and what was expected.
-  public static func parse(_ text: String, path: String) -> (scenario: Scenario, problems: [DefinitionProblem]) {
+  /// - Parameter allowsViolations: whether the configuration may break rules: finding that out is what somebody is there for.
+  public static func parse(
+    _ text: String, path: String, allowsViolations: Bool = false
+  ) -> (scenario: Scenario, problems: [DefinitionProblem]) {
     var reader = Reader()
     guard let root = YAMLNode.parse(text, path: path, problems: &reader.problems) else { return (Scenario(), reader.problems) }
     reader.read(root)
-    for violation in reader.scenario.configuration.violations {
+    for violation in allowsViolations ? [] : reader.scenario.configuration.violations {
       reader.problems.append(root.problem(.value, "configuration: \(violation)"))
     }
     return (reader.scenario, reader.problems)
@@ -34,6 +37,7 @@ public enum ScenarioFile {
         case "duration": scenario.duration = number(value, key) ?? 600
         case "state": state(value)
         case "plant": plant(value)
+        case "installation": scenario.installation = InstallationReader.read(value, &problems)
         case "pinned": pinned(value)
         case "load": for step in value.items(key, &problems) { load(step) }
         case "chain":
@@ -51,24 +55,30 @@ public enum ScenarioFile {
       }
       let installed = ChainNumber.allCases.map { scenario.installed($0) }
       scenario.pack.modules = ChainNumber.allCases.flatMap { chain in
-        [Int](repeating: scenario.configuration.cellsPerModule(chain), count: installed[chain.index])
+        [Int](repeating: scenario.installedCells(chain), count: installed[chain.index])
       }
+      if let isLFP = scenario.installation.isLFP { scenario.pack.isLFP = isLFP }
     }
 
-    /// `{ protocol: deye-hv, variant: deye-hv, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`
+    /// `{ protocol: deye-hv, variant: deye-hv, quirks: all, ports: 2, faults: [{ fault: byte-order, at: 5, until: 9, amount: 0.3 }] }`
     private mutating func link(_ node: YAMLNode) {
-      var name = ""
-      var variant: String?
+      var link = Scenario.Link(protocolName: "")
       for (key, value) in node.pairs("link", &problems) {
         switch key {
-        case "protocol": name = value.text(key, &problems)
-        case "variant": variant = value.text(key, &problems)
+        case "protocol": link.protocolName = value.text(key, &problems)
+        case "variant": link.variant = value.text(key, &problems)
+        case "quirks": link.quirks = value.texts(key, &problems)
+        case "further-batteries":
+          for address in value.items(key, &problems) {
+            link.furtherBatteries.append(UInt8(address.integer(key, in: 0...15, &problems) ?? 1))
+          }
+        case "ports": link.ports = value.integer(key, in: 1...2, &problems) ?? 1
         case "faults": for fault in value.items(key, &problems) { linkFault(fault) }
         default: unknown(value, key)
         }
       }
-      if name.isEmpty { problems.append(node.problem(.missing, "link: expected protocol")) }
-      scenario.link = (name, variant)
+      if link.protocolName.isEmpty { problems.append(node.problem(.missing, "link: expected protocol")) }
+      scenario.link = link
     }
 
     private mutating func linkFault(_ node: YAMLNode) {

@@ -8,7 +8,7 @@ private import Glibc
 /// Engine, chains, PDU, cells and inverter in one virtual time. Everything comes from a scenario and its seed.
 public struct Simulator: Sendable {
   /// What is simulated.
-  public let scenario: Scenario
+  public private(set) var scenario: Scenario
   /// The controller.
   public private(set) var engine: Engine
   /// What it was given last.
@@ -27,6 +27,10 @@ public struct Simulator: Sendable {
   public private(set) var starts = 1
   /// What the controller had stored at its last start.
   public private(set) var startState: PersistentState?
+  /// No step is longer, s: for those who want to see a precharge in detail.
+  public var longestStep = 1.0
+  /// Orders of a person, one a step.
+  private var orders: [Command] = []
   /// Checks every step.
   public private(set) var auditor: Auditor
 
@@ -36,6 +40,9 @@ public struct Simulator: Sendable {
   /// The bus to the inverter, where the scenario has one.
   public private(set) var bus: LinkWorld?
 
+  /// The inverter's further battery ports, each a bus of its own with a controller that says the same (Deye has two).
+  public private(set) var otherPorts: [LinkWorld] = []
+
   private var random: SplitMix64
   private var clock_ns: Int64
   private var nextScan = 0.2
@@ -44,22 +51,31 @@ public struct Simulator: Sendable {
   private var storedAt = 0.0
   private var openTemperature: Int16
   private var soundAt = 0.0
+  private let isMisassembled: Bool
   private var isWrongBattery: Bool {
-    ChainNumber.allCases.contains { scenario.installed($0) != scenario.configuration.slaves($0) }
+    isMisassembled
+      || ChainNumber.allCases.contains { scenario.installed($0) != scenario.configuration.slaves($0) }
   }
 
   /// The start's time in what is passed to the engine: 2026-01-01 00:00 UTC, so that recordings carry a date.
   public static let epoch_ns: Int64 = 1_767_225_600_000_000_000
 
   /// A system as the scenario describes it, at its start.
-  public init(_ scenario: Scenario) {
+  /// - Parameter isHeld: starts with the contactors kept open until they are released.
+  public init(_ scenario: Scenario, isHeld: Bool = false) {
     self.scenario = scenario
+    isMisassembled = scenario.installation != Installation()
     random = SplitMix64(seed: scenario.seed)
-    engine = Engine(configuration: scenario.configuration)
+    engine = Engine(configuration: scenario.configuration, isHeld: isHeld)
     startState = scenario.state
     if let state = scenario.state { engine.restore(state) }
     pack = CellPack(scenario.pack, random: &random)
     pdu.currentOffset = scenario.currentOffset
+    pdu.isCurrentReversed = scenario.installation.isCurrentReversed
+    pdu.isOutputShorted = scenario.installation.isOutputShorted
+    pdu.inputGain = scenario.installation.inputGain
+    pdu.outputGain = scenario.installation.outputGain
+    pdu.currentGain = scenario.installation.currentGain
     clock_ns = Simulator.epoch_ns
     isActive = scenario.faults.map { _ in false }
     auditor = Auditor(scenario.configuration)
@@ -84,11 +100,51 @@ public struct Simulator: Sendable {
   /// - Returns: whether both sides can be played in this protocol.
   public mutating func connect(_ link: CompiledLink, other: CompiledLink? = nil) -> Bool {
     bus = LinkWorld(link, faults: scenario.linkFaults, other: other, seed: scenario.seed)
+    guard bus != nil, let wanted = scenario.link else { return bus != nil }
+    let known = link.definition.sidecar.handshake.quirks
+    let quirks = wanted.quirks == ["all"] ? known : known.filter { wanted.quirks.contains($0.key) }
+    bus?.adopt(quirks: quirks)
+    for address in wanted.furtherBatteries { if bus?.addBattery(address: address) != true { return false } }
+    for port in 1..<max(1, wanted.ports) {
+      guard var world = LinkWorld(link, seed: scenario.seed &+ UInt64(port)) else { return false }
+      world.adopt(quirks: quirks)
+      otherPorts.append(world)
+    }
+    return true
+  }
+
+  /// What passed on the bus since the last call, in order of time; `bus` 0 is the first port.
+  public mutating func takeFrames() -> [CANRecord] {
+    var records = bus?.takeRecords() ?? []
+    guard !otherPorts.isEmpty else { return records }
+    for index in otherPorts.indices {
+      for var record in otherPorts[index].takeRecords() {
+        record.bus = BusID(UInt16(index + 1))
+        records.append(record)
+      }
+    }
+    return records.enumerated().sorted {
+      ($0.element.time.nanoseconds, $0.offset) < ($1.element.time.nanoseconds, $1.offset)
+    }.map(\.element)
+  }
+
+  /// Puts a controller that speaks `battery` and an inverter that speaks `inverter` on one bus.
+  /// - Returns: whether both can be played.
+  public mutating func connect(inverter: CompiledLink, battery: CompiledLink) -> Bool {
+    bus = LinkWorld(inverter, faults: scenario.linkFaults, seed: scenario.seed)
+    bus?.replaceBattery(battery)
+    bus?.isCut = scenario.installation.isCANOnWrongPort
     return bus != nil
   }
 
-  /// What passed on the bus since the last call.
-  public mutating func takeFrames() -> [CANRecord] { bus?.takeRecords() ?? [] }
+  /// The controller speaks something else from now on.
+  public mutating func speak(_ battery: CompiledLink) { bus?.replaceBattery(battery) }
+
+  /// Whether the controller says nothing to the inverter.
+  public mutating func mute(_ isMute: Bool) { bus?.isBatteryMute = isMute }
+
+  /// What a person asks of the controller; done in the next steps, one in each.
+  public mutating func order(_ command: Command) { orders.append(command) }
 
   /// The time passed to the engine, ns.
   public var time_ns: Int64 { clock_ns }
@@ -108,12 +164,13 @@ public struct Simulator: Sendable {
   @discardableResult
   public mutating func step() -> Double {
     let seconds = isQuiet ? 1.0 : 0.1
-    let length = min(seconds, max(0.001, nextFaultTime - now))
+    let length = min(seconds, longestStep, max(0.001, nextFaultTime - now))
     now += length
     clock_ns += Int64((length * 1e9).rounded())
     readings.arrived = []
     command = .none
     applyFaults()
+    obeyPerson()
     flow(length)
     measure()
     if case .none = command {} else { auditor.commanded(command) }
@@ -126,9 +183,19 @@ public struct Simulator: Sendable {
     if isActive.contains(true) || isWrongBattery { soundAt = now + 120 }
     let theirs = inverterValues
     bus?.run(until: Int64(now * 1e6), battery: QuantityValues(engine), inverter: theirs)
+    for index in otherPorts.indices {
+      otherPorts[index].run(until: Int64(now * 1e6), battery: QuantityValues(engine), inverter: theirs)
+    }
     auditor.isSound = now >= soundAt
     auditor.check(engine, readings, now: now, seconds: length)
     return length
+  }
+
+  /// A fault's own command goes first.
+  private mutating func obeyPerson() {
+    guard !orders.isEmpty, case .none = command else { return }
+    command = orders.removeFirst()
+    if case .configure(let configuration) = command, configuration.violationCount == 0 { scenario.configuration = configuration }
   }
 
   private var nextFaultTime: Double {
@@ -149,8 +216,9 @@ public struct Simulator: Sendable {
     let wanted = heard(scenario.load.current(at: now))
     current = 0
     if pdu.isConnected {
+      // On a bus an inverter knows only what it has heard, and minds it as far as it does.
       let allowed = min(Double(outputs.chargeLimit_mA) / 1000, max(-Double(outputs.dischargeLimit_mA) / 1000, wanted))
-      current = allowed
+      current = bus == nil ? allowed : wanted
       for (index, fault) in scenario.faults.enumerated() where isActive[index] {
         if case .inverterIgnoresLimits(let amperes) = fault.kind { current = amperes }
       }
@@ -160,14 +228,13 @@ public struct Simulator: Sendable {
     }
   }
 
-  /// An inverter on a bus takes what it has heard is allowed, and nothing while it is not online.
-  private func heard(_ wanted: Double) -> Double {
-    guard let bus else { return wanted }
-    if scenario.linkFaults.contains(where: { $0.kind == .ignoresLimits && $0.acts(at: now) }) { return wanted }
-    guard bus.inverter.phase == .online else { return 0 }
-    let charge = Double(bus.inverter.heard[.chargeCurrentLimit] ?? 0) / 1000
-    let discharge = Double(bus.inverter.heard[.dischargeCurrentLimit] ?? 0) / 1000
-    return max(-discharge, min(charge, wanted))
+  /// An inverter on a bus takes what it has heard is allowed, and nothing while it is not online; one with several ports its share at each.
+  private mutating func heard(_ wanted: Double) -> Double {
+    guard bus != nil else { return wanted }
+    let ports = Double(1 + otherPorts.count)
+    var current = bus?.current(wanted: wanted / ports) ?? 0
+    for index in otherPorts.indices { current += otherPorts[index].current(wanted: wanted / ports) }
+    return current
   }
 
   /// What the inverter measures at its terminals.
@@ -224,7 +291,7 @@ public struct Simulator: Sendable {
       module += count
       links[index].noise = 0
       links[index].allowDiagnosis(!engine.outputs.contactors.contains(.precharge))
-      links[index].chain.cutBefore = nil
+      links[index].chain.cutBefore = scenario.installation.firstLost(chain, of: count)
       for node in 0..<count {
         links[index].chain.nodes[node].defect = .none
         links[index].chain.nodes[node].openWires = 0
@@ -296,6 +363,7 @@ public struct Simulator: Sendable {
       default: break
       }
     }
+    if let unreached = scenario.installation.firstLost(chain, of: count) { lost = min(lost ?? .max, unreached) }
     if let lost, lost == 255 || lost < count {
       readings.arrived.insert(.failure(chain))
       readings.lostModules[chain.index] = UInt8(clamping: lost)
@@ -305,11 +373,13 @@ public struct Simulator: Sendable {
     readings.lostModules[chain.index] = 255
     readings.moduleCounts[chain.index] = UInt8(clamping: count)
     var cells = 0
+    let isOtherCount = scenario.installedCells(chain) != scenario.configuration.cellsPerModule(chain)
     for module in 0..<count {
       let start = pack.moduleStarts[firstModule + module]
       let own = pack.moduleStarts[firstModule + module + 1] - start
       fill(chain, module, firstModule + module, start, own)
-      cells += own
+      // A slave measures the terminals that it is told to measure, connected or not.
+      cells += isOtherCount ? scenario.configuration.cellsPerModule(chain) : own
     }
     readings.cellCounts[chain.index] = UInt16(clamping: cells)
     disturb(chain)
@@ -319,12 +389,13 @@ public struct Simulator: Sendable {
     let slot = chain.index * 15 + module
     let perModule = scenario.configuration.cellsPerModule(chain)
     var sum = 0.0
-    for cell in 0..<count {
-      let volts = pack.voltage[start + cell]
-      sum += volts
+    for cell in 0..<count { sum += pack.voltage[start + cell] }
+    let soldered = count == perModule ? nil : Installation.read(Array(pack.voltage[start..<start + count]), as: perModule)
+    for cell in 0..<perModule {
+      let volts = soldered?[cell] ?? pack.voltage[start + cell]
       let target = chain.index * Readings.chainCells + module * perModule + cell
       // A slave's step is 0.15 mV; noise of one of them.
-      if cell < perModule, target < 420 {
+      if target < 420 {
         readings.cells[target] = UInt16(max(0, min(65_535, (volts * 10_000 + random.between(-1, 1)).rounded())))
       }
     }
@@ -333,7 +404,8 @@ public struct Simulator: Sendable {
     var open: UInt8 = 0
     for sensor in 0..<5 {
       if enabled & 1 << UInt8(sensor) != 0 {
-        readings.temperatures[slot * 5 + sensor] = Int16(max(-2731, min(32_767, (pack.temperature[place] * 10).rounded())))
+        readings.temperatures[slot * 5 + sensor] = scenario.installation.temperature(
+          pack.temperature[place], scenario.configuration)
       } else {
         readings.temperatures[slot * 5 + sensor] = openTemperature
         open |= 1 << UInt8(sensor)
@@ -368,6 +440,7 @@ public struct Simulator: Sendable {
       guard (1...15).contains(module), (1...perModule).contains(cell) else { return nil }
       return chain.index * Readings.chainCells + (module - 1) * perModule + cell - 1
     }
+    scenario.installation.disturb(chain, scenario.configuration, openTemperature: openTemperature, &readings)
     for (index, fault) in scenario.faults.enumerated() where isActive[index] {
       switch fault.kind {
       case .cellVoltage(chain, let module, let cell, let volts):
@@ -426,7 +499,7 @@ public struct Simulator: Sendable {
 
   /// Power comes back: a new engine with what was stored, a minute old at most.
   private mutating func restart() {
-    engine = Engine(configuration: scenario.configuration)
+    engine = Engine(configuration: scenario.configuration, isHeld: engine.isHeld)
     startState = stored ?? scenario.state
     if let startState { engine.restore(startState) }
     starts += 1

@@ -20,10 +20,14 @@ public struct VirtualPDU: Sendable {
   public private(set) var output = 0.0
   /// Offset of the current sensor, A.
   public var currentOffset = 0.0
+  /// Share by which V-in is measured too high.
+  public var inputGain = 1.0
   /// Share by which V-out is measured too high.
   public var outputGain = 1.0
   /// The current sensor is the wrong way round.
   public var isCurrentReversed = false
+  /// Share by which the current is measured too high.
+  public var currentGain = 1.0
   /// Noise of the current sensor, A.
   public var currentNoise = 0.02
 
@@ -73,9 +77,9 @@ public struct VirtualPDU: Sendable {
 
   /// What the sensors say, as raw readings: 1 mA and 10 mV a count, as the factory calibration has it.
   public func read(current: Double, input: Double, into readings: inout Readings, random: inout SplitMix64) {
-    let sensed = (isCurrentReversed ? -current : current) + currentOffset + currentNoise * random.normal()
+    let sensed = (isCurrentReversed ? -current : current) * currentGain + currentOffset + currentNoise * random.normal()
     readings.currentRaw = Int32(clamping: Int64((sensed * 1000).rounded()))
-    readings.inputRaw = Int32(clamping: Int64((input * 100).rounded()))
+    readings.inputRaw = Int32(clamping: Int64((input * inputGain * 100).rounded()))
     readings.outputRaw = Int32(clamping: Int64((output * outputGain * 100).rounded()))
     readings.arrived.insert(.pdu)
   }

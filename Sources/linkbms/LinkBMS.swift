@@ -28,9 +28,10 @@ enum CommandRegistry {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
       ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self, RunCommand.self,
-      FaultMatrixCommand.self,
-      CaptureCommand.self, SendCommand.self, VirtualCommand.self,
+      FaultMatrixCommand.self, ExportCommand.self,
+      CaptureCommand.self, MonitorCommand.self, BusCommand.self, SendCommand.self, BridgeCommand.self, VirtualCommand.self,
       ConfigCommand.self, VersionCommand.self,
+      CommissionCommand.self,
     ]
   }
 

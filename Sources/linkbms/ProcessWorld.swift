@@ -36,6 +36,16 @@ struct ProcessWorld: World {
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
 
+  /// Made when somebody is asked for the first time: it takes the terminal.
+  private var lines: AskedLines?
+
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    let source = lines ?? (inputIsTerminal ? .editor : .plain)
+    lines = source
+    try flush()
+    return try source.next(prompt)
+  }
+
   var isInterrupted: Bool { Signals.stopRequest != nil }
 
   var inputIsTerminal: Bool { TerminalDevice(descriptor: 0).isTerminal }

@@ -33,6 +33,8 @@ protocol World {
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary
   /// The capture that the prompt has open; commands without a FILE work on it.
   var openCapture: String? { get set }
+  /// Asks the person, or whoever writes to standard input, for a line; `nil` where nothing more comes.
+  mutating func ask(_ prompt: String) throws(WorldError) -> String?
   /// Whether the person pressed Ctrl-C since the command began.
   var isInterrupted: Bool { get }
   /// Live buses: how they are opened, who may send, jobs in the background.

@@ -63,7 +63,7 @@ enum Rules {
     // What the controller's engine, chains and sessions do together in a run; the simulation runs the same.
     "Runtime": ["Bus", "Protocols", "Controller", "Formats"],
     "Simulation": ["Bus", "Protocols", "Controller", "Formats", "Runtime", "Glibc"],
-    "HostIO": ["Bus", "Glibc", "CPorts", "CReadline", "CSignals", "CZip"],
+    "HostIO": ["Bus", "Glibc", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
     "linkbms": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "ArgumentParser", "Dispatch",
       "FoundationEssentials", "Glibc", "Logging", "Synchronization",

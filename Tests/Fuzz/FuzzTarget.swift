@@ -13,7 +13,7 @@ struct FuzzSink: RecordSink {
 
 /// Which parser a run is about: `FUZZ_TARGET` says.
 enum FuzzSubject: String {
-  case captures, dbc, sidecar, filter, gzip, config
+  case captures, dbc, sidecar, filter, gzip, config, link
 
   static let chosen: FuzzSubject = getenv("FUZZ_TARGET").flatMap { FuzzSubject(rawValue: String(cString: $0)) } ?? .captures
 
@@ -25,6 +25,7 @@ enum FuzzSubject: String {
     case .filter: filter(input)
     case .gzip: gzip(input)
     case .config: config(input)
+    case .link: FuzzLink.run(input)
     }
   }
 

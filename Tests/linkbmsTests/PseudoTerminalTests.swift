@@ -14,6 +14,20 @@ import Testing
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.split(separator: "\n").filter { $0.hasPrefix("ok ") }.count > 15, "\(result.output)")
   }
+
+  /// Commissioning from the first question to the last, on sound plants and on one for each mistake.
+  @Test func commissioningFindsEachMistakeAtItsStep() throws {
+    guard try run("/usr/bin/env", ["python3", "-c", "import pexpect"]).status == 0 else {
+      print("SKIPPED: commissioning was not tried in a terminal; install python3-pexpect")
+      #expect(ProcessInfo.processInfo.environment["CI"] == nil, "python3-pexpect is missing")
+      return
+    }
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    let script = folder.appendingPathComponent("PseudoTerminal/commission.py").path
+    let result = try run("/usr/bin/env", ["python3", script, BuiltProgram.path, CommissioningRig.folder.path])
+    #expect(result.status == 0, "\(result.output)")
+    #expect(result.output.split(separator: "\n").filter { $0.hasPrefix("ok ") }.count >= 30, "\(result.output)")
+  }
 }
 
 /// The program as built beside the tests.

@@ -44,7 +44,7 @@ need_packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
     say "This is no Debian or Ubuntu system, so nothing is installed here. Install what corresponds to:"
     say "  $*"
-    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel readline-devel zlib-devel libzip-devel.)"
+    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel readline-devel zlib-devel libzip-devel.)"
     [ -n "${LINKBMS_SKIP_PACKAGES:-}" ] && return
     say "If they are there, set LINKBMS_SKIP_PACKAGES=1."
     exit 2
@@ -69,7 +69,7 @@ need_packages() {
 
 # What the program needs to be built.
 need_build() {
-  need_packages libsocketcan-dev libpcap-dev libreadline-dev zlib1g-dev libzip-dev pkg-config gcc libc6-dev git
+  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev pkg-config gcc libc6-dev git
   need_swift
 }
 
@@ -86,6 +86,10 @@ need_tests() {
       fail "pip could not install cantools python-can msgpack pexpect PyYAML"
   fi
   export PATH="$venv/bin:$PATH"
+}
+# What a virtual machine with SocketCAN needs (tools/can-vm). Its kernel is unpacked from Debian's package, not installed.
+need_vm() {
+  need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils util-linux python3 tar gzip
 }
 
 build_release() {

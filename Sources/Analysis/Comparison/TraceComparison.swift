@@ -18,8 +18,18 @@ public struct TraceProfile: RecordSink, Sendable {
     public var moving: UInt64 = 0
     /// Shortest and longest payload.
     public var lengths: ClosedRange<UInt8> = 0...0
+    /// What its values do, in the order of the message's signals; empty for IDs of no message.
+    var courses: [Course] = []
+    var latest: UInt64 = 0
     /// Mean time between frames, ns.
     public var period: Int64 { count > 1 ? (last &- first) / Int64(count - 1) : 0 }
+  }
+
+  /// What a value does over a capture, in thousandths.
+  struct Course: Sendable {
+    var lowest: Int64 = .max
+    var highest: Int64 = .min
+    var changes: UInt64 = 0
   }
 
   /// A step of the conversation: an ID, and for requests what is asked.
@@ -77,13 +87,36 @@ public struct TraceProfile: RecordSink, Sendable {
       voice.last = time
       voice.moving |= voice.head ^ frame.head
       voice.lengths = min(voice.lengths.lowerBound, frame.length)...max(voice.lengths.upperBound, frame.length)
+      if voice.latest != frame.head {
+        follow(&voice, frame, since: voice.latest)
+        voice.latest = frame.head
+      }
       voices[frame.id] = voice
     } else if voices.count < 2048 {
-      voices[frame.id] = Voice(count: 1, first: time, last: time, head: frame.head, lengths: frame.length...frame.length)
+      var voice = Voice(count: 1, first: time, last: time, head: frame.head, lengths: frame.length...frame.length)
+      voice.latest = frame.head
+      follow(&voice, frame, since: nil)
+      voices[frame.id] = voice
     }
     guard steps.count < TraceProfile.mostSteps else { return }
     let isRequest = requests.contains(frame.id.rawValue)
     steps.append((Step(id: frame.id, request: isRequest ? frame.head & 0xFFFF : 0), time &- (start ?? time), number))
+  }
+
+  /// Brings the courses of a voice's values up to date.
+  private func follow(_ voice: inout Voice, _ frame: CANFrame, since before: UInt64?) {
+    guard let link, let slot = link.dissection.plan.slot(of: frame.id) else { return }
+    let plan = link.dissection.plan
+    let message = plan.messages[Int(plan.slots[slot].message)]
+    if voice.courses.isEmpty { voice.courses = [Course](repeating: Course(), count: Int(message.signalCount)) }
+    for (place, signal) in message.signals.enumerated() {
+      let layout = plan.signals[signal]
+      guard layout.byteOffset == 0, layout.multiplexor < 0, Int(layout.bytesNeeded) <= frame.payloadLength else { continue }
+      let value = max(-1_000_000_000_000, min(1_000_000_000_000, layout.thousandths(frame.head, scale: 1000)))
+      voice.courses[place].lowest = min(voice.courses[place].lowest, value)
+      voice.courses[place].highest = max(voice.courses[place].highest, value)
+      if let before, (before ^ frame.head) & layout.storing(-1, in: 0) != 0 { voice.courses[place].changes &+= 1 }
+    }
   }
 
   /// Chain and PDU records are not compared here.
@@ -104,7 +137,7 @@ public struct TraceComparison: Sendable {
   /// A difference.
   public struct Difference: Sendable, Equatable {
     /// What kind.
-    public enum Kind: String, Sendable { case protocolName = "protocol", missing, more, period, length, content, order }
+    public enum Kind: String, Sendable { case protocolName = "protocol", missing, more, period, length, content, course, order }
     /// What kind.
     public var kind: Kind
     /// The ID, where it is about one.
@@ -198,6 +231,48 @@ public struct TraceComparison: Sendable {
       }
     }
     content(mine, theirs, id, label, reference)
+    courses(mine, theirs, id, label, reference)
+  }
+
+  /// Values with a unit that move: where they run, and whether they move at all. Two batteries are never alike, so only what no two sound
+  /// ones would do is told: a value that stands still where it moves in the reference, and one that runs wholly elsewhere.
+  private mutating func courses(
+    _ mine: TraceProfile.Voice, _ theirs: TraceProfile.Voice, _ id: ArbitrationID, _ label: String, _ reference: TraceProfile
+  ) {
+    guard let link = reference.link, let slot = link.dissection.plan.slot(of: id), mine.courses.count == theirs.courses.count else {
+      return
+    }
+    let plan = link.dissection.plan
+    for (place, signal) in plan.messages[Int(plan.slots[slot].message)].signals.enumerated() {
+      let info = link.dissection.signals[signal]
+      let (here, there) = (mine.courses[place], theirs.courses[place])
+      guard !info.unit.isEmpty, info.flag == nil, !info.isText, here.lowest <= here.highest, there.lowest <= there.highest,
+        here.changes > 0 || there.changes > 0
+      else { continue }
+      func text(_ course: TraceProfile.Course) -> String {
+        func number(_ value: Int64) -> String { ValueText.decimal(value, decimals: 3).trimmedZeros }
+        return course.lowest == course.highest
+          ? "\(number(course.lowest)) \(info.unit)" : "\(number(course.lowest)) to \(number(course.highest)) \(info.unit)"
+      }
+      // As long as it takes to move as often as the reference does, five times over.
+      let expected = Double(here.changes) / Double(max(1, mine.count)) * Double(theirs.count)
+      if there.changes == 0, here.changes >= 5, expected >= 10 {
+        add(.course, id, "\(label): \(info.name) stands still at \(text(there)), in the reference it moves (\(text(here)))")
+      } else if TraceComparison.isElsewhere(here, there) {
+        add(.course, id, "\(label): \(info.name) runs from \(text(there)), in the reference from \(text(here))")
+      }
+    }
+  }
+
+  /// Whether two courses have nothing in common, nor are within half of one another's size.
+  private static func isElsewhere(_ here: TraceProfile.Course, _ there: TraceProfile.Course) -> Bool {
+    let gap = max(here.lowest - there.highest, there.lowest - here.highest)
+    let size = max(abs(here.lowest), abs(here.highest), abs(there.lowest), abs(there.highest))
+    return gap > size / 2 && gap > max(here.highest - here.lowest, there.highest - there.lowest)
+  }
+
+  private mutating func add(_ kind: Difference.Kind, _ id: ArbitrationID, _ text: String) {
+    differences.append(Difference(kind: kind, id: TraceComparison.hex(id), text: text))
   }
 
   private static func range(_ lengths: ClosedRange<UInt8>) -> String {

@@ -11,9 +11,15 @@ struct BusWatch: Sendable {
   private(set) var frames: UInt64 = 0
   private(set) var ids: [IDFacts] = []
   private(set) var errors = ErrorFacts()
-  private(set) var monitor: HandshakeMonitor?
+  /// Follows the conversation, where the definition says how it goes. Not optional inside: a look into one would copy it.
+  private var watcher: HandshakeMonitor
+  private let hasMonitor: Bool
+  var monitor: HandshakeMonitor? { hasMonitor ? watcher : nil }
   private(set) var values: QuantityWatch
-  private(set) var first: IDFacts.Mark?
+  private var isBegun = false
+  private var begin = IDFacts.Mark()
+  /// The first record.
+  var first: IDFacts.Mark? { isBegun ? begin : nil }
   private(set) var last = IDFacts.Mark()
   /// Frames with IDs beyond those that are kept.
   private(set) var beyond: UInt64 = 0
@@ -21,10 +27,12 @@ struct BusWatch: Sendable {
   private(set) var addresses: InlineArray<16, UInt64> = InlineArray(repeating: 0)
   private(set) var mixedAddresses: UInt64 = 0
   private(set) var firstMixed = IDFacts.Mark()
-  private var primary: UInt8?
+  /// The battery whose values are followed; −1 until one spoke.
+  private var primary: Int16 = -1
   /// Chain and PDU records: a bus that carries those is no CAN bus.
   var sideRecords: UInt64 = 0
-  private var lastAddress: (value: UInt8, time: Int64)?
+  private var lastAddress: UInt8 = 0
+  private var lastAddressTime: Int64 = .min
   /// Addresses that the inverter asks for, by the conditions of the protocol's requests.
   private(set) var askedAddresses: InlineArray<16, UInt64> = InlineArray(repeating: 0)
   private(set) var firstAsked = IDFacts.Mark()
@@ -37,18 +45,16 @@ struct BusWatch: Sendable {
   private(set) var series: ValueSeries?
 
   private var table: [Int32]
-  private let senders: [Side?]
+  /// Index of the facts of the frame before.
+  private var latest = 0
   private let slots: [MessageSlot]
   private let signals: [SignalPlan]
-  /// Signals with a quantity, message by message, and where each message's begin.
-  private let bound: [QuantityBinding]
-  private let boundRanges: [Range<Int>]
-  private let yesOrNo: [(signal: Int, raw: Int64?, quantity: Quantity)]
-  private let yesOrNoRanges: [Range<Int>]
-  private let cycleMessage: Int
-  /// Payload bits of flags, by message.
-  private let flagMasks: [UInt64]
-  private let addressSignals: [Int?]
+  /// What is to be done with each message.
+  private let messages: [WatchedMessage]
+  /// Signals with a quantity, message by message.
+  private let watched: [WatchedSignal]
+  /// Signals that say yes or no to a quantity, message by message.
+  private let yesOrNo: [WatchedChoice]
   static let mostIDs = 1024
 
   init(
@@ -62,81 +68,14 @@ struct BusWatch: Sendable {
     values = QuantityWatch(link?.definition, book)
     values.cells = cells.map(Int64.init)
     table = [Int32](repeating: -1, count: 4096)
-    let dissection = link?.dissection
-    senders = dissection?.messages.map(\.sender) ?? []
-    let count = dissection?.messages.count ?? 0
-    slots = dissection?.plan.slots ?? []
-    signals = dissection?.plan.signals ?? []
-    var byMessage = [[QuantityBinding]](repeating: [], count: count)
-    for binding in link?.handshake.bindings ?? [] { byMessage[Int(binding.message)].append(binding) }
-    (bound, boundRanges) = BusWatch.flat(byMessage)
-    (yesOrNo, yesOrNoRanges) = BusWatch.flat(BusWatch.yesOrNo(link, count))
-    flagMasks = BusWatch.flagMasks(link, count)
-    cycleMessage = (link?.handshake.bindings.first { $0.quantity == .packVoltage }).map { Int($0.message) } ?? -1
-    addressSignals = BusWatch.addressSignals(link, count)
-    if let link, link.handshake.battery != nil || link.handshake.inverter != nil {
-      monitor = HandshakeMonitor(link.dissection.plan, link.handshake)
-    }
+    slots = link?.dissection.plan.slots ?? []
+    signals = link?.dissection.plan.signals ?? []
+    (messages, watched, yesOrNo) = WatchedMessage.all(of: link)
+    hasMonitor = link.map { $0.handshake.battery != nil || $0.handshake.inverter != nil } ?? false
+    watcher = HandshakeMonitor(
+      link?.dissection.plan ?? ProtocolPlan(slots: [], messages: [], signals: [], multiplexRanges: []),
+      link?.handshake ?? HandshakePlan())
     prepareLimits(book)
-  }
-
-  /// Lists behind one another, and the range of each.
-  private static func flat<Element>(_ lists: [[Element]]) -> ([Element], [Range<Int>]) {
-    var all: [Element] = []
-    let ranges = lists.map { list -> Range<Int> in
-      all += list
-      return all.count - list.count..<all.count
-    }
-    return (all, ranges)
-  }
-
-  /// Signals that say yes or no to a quantity: what `say` fills them from, read backwards.
-  private static func yesOrNo(_ link: CompiledLink?, _ count: Int) -> [[(signal: Int, raw: Int64?, quantity: Quantity)]] {
-    var list = [[(signal: Int, raw: Int64?, quantity: Quantity)]](repeating: [], count: count)
-    guard let link, let battery = link.definition.sidecar.handshake.battery else { return list }
-    let plan = link.dissection.plan
-    for (message, layout) in plan.messages.enumerated() {
-      for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
-        let name = link.dissection.signals[signal].name
-        guard let source = battery.say.last(where: { $0.signal == name })?.source else { continue }
-        switch source {
-        case .quantity(let word):
-          if let quantity = Quantity(name: word), quantity.isYesOrNo { list[message].append((signal, nil, quantity)) }
-        case .choice(let choices, _):
-          for choice in choices where choice.raw != 0 {
-            if let quantity = Quantity(name: choice.quantity), quantity.isYesOrNo {
-              list[message].append((signal, choice.raw, quantity))
-            }
-          }
-        default: break
-        }
-      }
-    }
-    return list
-  }
-
-  private static func flagMasks(_ link: CompiledLink?, _ count: Int) -> [UInt64] {
-    var masks = [UInt64](repeating: 0, count: count)
-    guard let link else { return masks }
-    for (message, layout) in link.dissection.plan.messages.enumerated() {
-      for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
-        guard let flag = link.dissection.signals[signal].flag, flag.severity != .notice else { continue }
-        masks[message] |= link.dissection.plan.signals[signal].storing(-1, in: 0)
-      }
-    }
-    return masks
-  }
-
-  /// The signal of each request that must be the battery's address.
-  private static func addressSignals(_ link: CompiledLink?, _ count: Int) -> [Int?] {
-    var list = [Int?](repeating: nil, count: count)
-    guard let battery = link?.handshake.battery else { return list }
-    for answer in battery.answers {
-      for index in answer.conditions where battery.conditions[index].isAddress {
-        list[Int(answer.request)] = Int(battery.conditions[index].signal)
-      }
-    }
-    return list
   }
 
   private var gapLimits: [Int: Int64] = [:]
@@ -149,8 +88,7 @@ struct BusWatch: Sendable {
     let near = book.threshold(.R09b, "near", for: link.definition.protocolName)
     nominal = link.periods
     for (message, period) in nominal {
-      let sender = senders[message]
-      let rule: RuleID = sender == .inverter ? .R05 : .R06
+      let rule: RuleID = messages[message].isFromInverter ? .R05 : .R06
       let gap = max(
         book.threshold(rule, "gap", for: link.definition.protocolName) * 1e9,
         book.threshold(rule, "gapPeriods", for: link.definition.protocolName) * Double(period))
@@ -161,51 +99,100 @@ struct BusWatch: Sendable {
 
   // MARK: Records
 
-  mutating func take(_ record: borrowing CANRecord, number: UInt64) {
+  @inline(__always) mutating func take(_ record: borrowing CANRecord, number: UInt64) {
     let mark = IDFacts.Mark(record: number, time: record.precision == .none ? last.time : record.time.nanoseconds)
-    if first == nil { first = mark }
-    last = mark
-    if !record.frame.isPlain {
-      if record.frame.flags.contains(.error) {
-        errors.add(record.frame, mark)
-        return
-      }
-      if record.frame.flags.contains(.remote) { return }
+    if !isBegun {
+      isBegun = true
+      begin = mark
     }
+    last = mark
+    // Field by field: a frame taken as a whole would be copied for every record.
+    if record.frame.flags.rawValue != 0, isOdd(record, mark) { return }
     frames &+= 1
     guard let index = place(of: record.frame.id) else {
       beyond &+= 1
       return
     }
     let head = record.frame.head
-    let isSame = ids[index].count > 0 && ids[index].head == head
-    ids[index].add(head, length: record.frame.length, mark)
-    let slotIndex = ids[index].slot
-    guard slotIndex >= 0 else { return }
-    let slot = slots[slotIndex]
-    let message = Int(slot.message)
-    let isInverter = senders[message] == .inverter
-    // Two batteries on one bus have two sets of values: the first is followed.
-    if !isInverter, slot.hasAddress, primary == nil { primary = slot.address }
-    let isPrimary = isInverter || !slot.hasAddress || slot.address == primary
-    monitor?.take(
-      head, slot: slot, isFromInverter: isInverter, mark: .init(record: number, time_us: mark.time / 1000))
-    if !isSame, isPrimary { learn(head, length: Int(record.frame.length), message, isInverter, mark) }
-    if !isInverter, slot.hasAddress { address(slot.address, mark) }
-    if isInverter, let signal = addressSignals[message] { asked(head, signal, mark) }
-    if message == cycleMessage, isPrimary {
-      values.judge(mark)
-      series?.add(values.now, mark.time)
+    let length = record.frame.length
+    let changed = ids[index].add(head, length: length, mark)
+    let message = Int(ids[index].message)
+    guard message >= 0 else { return }
+    let isFromInverter = ids[index].isFromInverter
+    var isPrimary = true
+    if ids[index].hasAddress {
+      // Two batteries on one bus have two sets of values: the first is followed.
+      let address = ids[index].address
+      if primary < 0 { primary = Int16(address) }
+      isPrimary = Int16(address) == primary
+      self.address(address, mark)
+    }
+    watcher.take(
+      head, message: message, isFromInverter: isFromInverter, mark: .init(record: number, time_us: mark.time / 1000))
+    if changed != 0, isPrimary { learn(head, changed, length, message, mark) }
+    if isFromInverter, messages[message].addressSignal >= 0 { asked(head, Int(messages[message].addressSignal), mark) }
+    if messages[message].endsCycle, isPrimary {
+      let carriers = shown()
+      values.judge(mark, carriers)
+      if series != nil { series?.add(values.now, mark.time) }
     }
   }
 
+  /// Facts of the IDs that carry charge limit, discharge limit, charge voltage and pack voltage; −1 = not seen.
+  private var carriers: InlineArray<4, Int> = [-1, -1, -1, -1]
+  private static let carried: InlineArray<4, Quantity> = [
+    .chargeCurrentLimit, .dischargeCurrentLimit, .chargeVoltageLimit, .packVoltage,
+  ]
+
+  /// Written out and mutating in name: a helper that captures the watch, and a getter of it, would copy the whole of it.
+  @inline(__always) private mutating func shown() -> QuantityWatch.Carriers {
+    QuantityWatch.Carriers(
+      charge: carriers[0] < 0 ? nil : ids[carriers[0]].head, discharge: carriers[1] < 0 ? nil : ids[carriers[1]].head,
+      chargeVoltage: carriers[2] < 0 ? nil : ids[carriers[2]].head, voltage: carriers[3] < 0 ? nil : ids[carriers[3]].head)
+  }
+
+  /// Notes a new ID that carries one of them; the message that the definition names first counts.
+  private mutating func noteCarrier(_ message: Int32, _ index: Int) {
+    guard let link else { return }
+    for place in 0..<4 where carriers[place] < 0 {
+      let binding = link.handshake.bindings.first { $0.quantity == BusWatch.carried[place] }
+      if binding?.message == message { carriers[place] = index }
+    }
+  }
+
+  /// Whether it is no data frame; error frames are noted.
+  @inline(never) private mutating func isOdd(_ record: borrowing CANRecord, _ mark: IDFacts.Mark) -> Bool {
+    if record.frame.flags.contains(.error) {
+      errors.add(record.frame, mark)
+      return true
+    }
+    return record.frame.flags.contains(.remote)
+  }
+
   /// Index of an ID's facts; made when it is new.
+  ///
+  /// Frames come in bursts of one order: the ID that followed last time is tried first, so that the next frame's facts need not wait for
+  /// three loads that hang on one another.
   @inline(__always) private mutating func place(of id: ArbitrationID) -> Int? {
+    let guess = Int(ids.isEmpty ? -1 : ids[latest].follower)
+    if guess >= 0, ids[guess].id == id {
+      latest = guess
+      return guess
+    }
+    return search(id)
+  }
+
+  @inline(never) private mutating func search(_ id: ArbitrationID) -> Int? {
     var place = Int((id.rawValue &* 0x9E37_79B1) &>> 20)
     while true {
-      let index = Int(table[place])
-      if index < 0 { return add(id, at: place) }
-      if ids[index].id == id { return index }
+      var index: Int? = Int(table[place])
+      if table[place] < 0 { index = add(id, at: place) }
+      guard let index else { return nil }
+      if ids[index].id == id {
+        ids[latest].follower = Int32(index)
+        latest = index
+        return index
+      }
       place = (place &+ 1) & 4095
     }
   }
@@ -214,6 +201,7 @@ struct BusWatch: Sendable {
     guard ids.count < BusWatch.mostIDs else { return nil }
     let slot = link?.dissection.plan.slot(of: id) ?? -1
     var facts = IDFacts(id, slot: slot)
+    if slot >= 0 { facts.know(slots[slot], isFromInverter: messages[Int(slots[slot].message)].isFromInverter) }
     if slot >= 0, let link {
       let message = Int(link.dissection.plan.slots[slot].message)
       facts.gapLimit = gapLimits[message] ?? .max
@@ -224,32 +212,45 @@ struct BusWatch: Sendable {
       }
     }
     ids.append(facts)
+    if facts.message >= 0, !facts.hasAddress || primary < 0 || Int16(facts.address) == primary {
+      noteCarrier(facts.message, ids.count - 1)
+    }
     table[place] = Int32(ids.count - 1)
     return ids.count - 1
   }
 
-  private mutating func learn(
-    _ head: UInt64, length: Int, _ message: Int, _ isInverter: Bool, _ mark: IDFacts.Mark
+  @inline(__always) private mutating func learn(
+    _ head: UInt64, _ changed: UInt64, _ length: UInt8, _ message: Int, _ mark: IDFacts.Mark
   ) {
-    for index in boundRanges[message] {
-      let binding = bound[index]
-      let signal = signals[Int(binding.signal)]
-      guard Int(signal.bytesNeeded) <= length, signal.byteOffset == 0 else { continue }
-      // Beyond any battery, and safe to reckon with.
-      let value = max(-1_000_000_000_000, min(1_000_000_000_000, signal.thousandths(head, scale: binding.scale)))
-      values.set(binding.quantity, binding.isMagnitude ? abs(value) : value, mark)
+    let swapped = head.byteSwapped
+    var place = Int(messages[message].firstSignal)
+    let end = Int(messages[message].endSignal)
+    while place < end {
+      // What stands still is known: most signals of most frames.
+      if watched[place].bits & changed != 0, watched[place].bytesNeeded <= length {
+        let value = watched[place].isSimple ? watched[place].value(head, swapped) : odd(place, head)
+        values.set(Int(watched[place].quantity), value, mark)
+      }
+      place += 1
     }
-    for index in yesOrNoRanges[message] {
-      let (signal, wanted, quantity) = yesOrNo[index]
-      let raw = signals[signal].raw(head, swapped: head.byteSwapped)
-      values.set(quantity, wanted.map { $0 == raw } ?? (raw != 0))
+    if messages[message].choiceBits & changed != 0 {
+      for place in Int(messages[message].firstChoice)..<Int(messages[message].endChoice) {
+        values.set(yesOrNo[place].quantity, yesOrNo[place].isYes(head, swapped))
+      }
     }
-    if !isInverter { noteFlags(head, message, mark) }
+    // Most frames carry no flag that is set: one mask tells.
+    if messages[message].flagBits & head != 0, !messages[message].isFromInverter { noteFlags(head, message, mark) }
   }
 
-  private mutating func noteFlags(_ head: UInt64, _ message: Int, _ mark: IDFacts.Mark) {
-    // Most frames carry no flag that is set: one mask tells.
-    guard head & flagMasks[message] != 0, let link else { return }
+  /// A value whose scale is no whole number, or that may be beyond any battery.
+  @inline(never) private func odd(_ place: Int, _ head: UInt64) -> Int64 {
+    let value = signals[Int(watched[place].signal)].thousandths(head, scale: watched[place].scale)
+    let safe = max(-1_000_000_000_000, min(1_000_000_000_000, value))
+    return watched[place].isMagnitude ? abs(safe) : safe
+  }
+
+  @inline(never) private mutating func noteFlags(_ head: UInt64, _ message: Int, _ mark: IDFacts.Mark) {
+    guard let link else { return }
     let layout = link.dissection.plan.messages[message]
     for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
       guard let flag = link.dissection.signals[signal].flag, flag.severity != .notice else { continue }
@@ -260,13 +261,14 @@ struct BusWatch: Sendable {
     }
   }
 
-  private mutating func address(_ address: UInt8, _ mark: IDFacts.Mark) {
+  @inline(__always) private mutating func address(_ address: UInt8, _ mark: IDFacts.Mark) {
     addresses[Int(address & 15)] &+= 1
-    if let before = lastAddress, before.value != address, mark.time &- before.time < 200_000_000 {
+    if address != lastAddress, lastAddressTime != .min, mark.time &- lastAddressTime < 200_000_000 {
       if mixedAddresses == 0 { firstMixed = mark }
       mixedAddresses &+= 1
     }
-    lastAddress = (address, mark.time)
+    lastAddress = address
+    lastAddressTime = mark.time
   }
 
   private mutating func asked(_ head: UInt64, _ signal: Int, _ mark: IDFacts.Mark) {
@@ -277,7 +279,7 @@ struct BusWatch: Sendable {
   }
 
   /// The capture has ended.
-  mutating func finish() { monitor?.finish() }
+  mutating func finish() { watcher.finish() }
 
   /// Facts of a message under any of its IDs, most frequent first.
   func facts(_ message: String) -> [IDFacts] {
@@ -289,7 +291,7 @@ struct BusWatch: Sendable {
   /// Which side sends an ID; `nil` for one of another protocol.
   func sender(_ facts: IDFacts) -> Side? {
     guard facts.slot >= 0, let link else { return nil }
-    return senders[Int(link.dissection.plan.slots[facts.slot].message)]
+    return link.dissection.messages[Int(link.dissection.plan.slots[facts.slot].message)].sender
   }
 
   /// Name of an ID's message.

@@ -100,8 +100,9 @@ public struct ConformanceRun: RecordSink, Sendable {
   }
 
   /// Everything has been seen: the diagnosis.
-  public mutating func diagnose() -> Diagnosis {
+  /// - Parameter comparisons: what a known-good capture says otherwise, by bus (R28).
+  public mutating func diagnose(besides comparisons: [(bus: String, comparison: TraceComparison)] = []) -> Diagnosis {
     for index in buses.indices { buses[index].finish() }
-    return Diagnosis(self)
+    return Diagnosis(self, comparisons)
   }
 }

@@ -55,8 +55,9 @@ public struct Diagnosis: Sendable {
     public var text: String
   }
 
-  init(_ run: ConformanceRun) {
+  init(_ run: ConformanceRun, _ comparisons: [(bus: String, comparison: TraceComparison)] = []) {
     var all = Diagnosis.health(run)
+    for (bus, comparison) in comparisons { all += Diagnosis.differences(comparison, bus, run.book) }
     for watch in run.buses where watch.frames > 0 || watch.sideRecords == 0 {
       all += Diagnosis.suppressed(BusJudge.findings(watch, run))
     }
@@ -72,7 +73,10 @@ public struct Diagnosis: Sendable {
       }
     }
     findings = all
-    buses = run.buses.map { Diagnosis.report($0) }
+    buses = run.buses.map { watch in
+      let isStrange = all.contains { $0.rule == .R04 && $0.bus == watch.name && $0.severity > .note }
+      return Diagnosis.report(watch, takesNothing: isStrange)
+    }
     book = run.book
     records = run.records
     verdict = Diagnosis.verdict(all, run)
@@ -80,6 +84,21 @@ public struct Diagnosis: Sendable {
 
   /// Whether anything of severity error was found.
   public var hasErrors: Bool { findings.contains { $0.severity == .error } }
+
+  // MARK: R28
+
+  /// Where the capture goes another way than the known-good one: where they part, else the first that differs.
+  private static func differences(_ comparison: TraceComparison, _ bus: String, _ book: RuleBook) -> [Finding] {
+    guard let shown = comparison.differences.last(where: { $0.kind == .order }) ?? comparison.differences.first else { return [] }
+    let others = comparison.differences.count - 1
+    var finding = Finding(
+      .R28, book.severity(.R28, for: nil), bus: bus,
+      "unlike the reference: \(shown.text)" + (others > 0 ? ", and \(others) more" : ""))
+    finding.count = UInt64(comparison.differences.count)
+    finding.expected = "what the known-good capture says"
+    finding.fix = "look at the first difference: linkbms compare lists them all"
+    return [finding]
+  }
 
   // MARK: R00
 
@@ -170,7 +189,8 @@ public struct Diagnosis: Sendable {
     return worst.text + (fix.isEmpty ? "" : ": \(fix)") + (others > 0 ? " (and \(others) more)" : "")
   }
 
-  private static func report(_ watch: BusWatch) -> BusReport {
+  /// - Parameter takesNothing: whether the inverter takes none of the answers, as another battery's.
+  private static func report(_ watch: BusWatch, takesNothing: Bool) -> BusReport {
     var report = BusReport(
       name: watch.name, identification: watch.identification, frames: watch.frames,
       first: watch.first.map { RecordMark(record: $0.record, time: Timestamp(nanoseconds: $0.time)) },
@@ -178,10 +198,21 @@ public struct Diagnosis: Sendable {
       timeline: [],
       figures: [])
     let sides = Set(([watch.identification] + watch.identification.others).flatMap(\.sides))
+    var hasNamedAddress = false
     for change in watch.monitor?.changes ?? [] {
       // The states of a side that was never heard would be a guess.
       guard sides.contains(change.side == .battery ? .battery : .inverter) else { continue }
       guard let state = watch.link?.state(change.side, change.state) else { continue }
+      // The monitor follows what is on the wire; an inverter that means another battery has taken nothing of it.
+      if takesNothing, change.side == .inverter, change.phase == .opening || change.phase == .online {
+        if hasNamedAddress { continue }
+        hasNamedAddress = true
+        report.timeline.append(
+          TimelineEntry(
+            mark: RecordMark(record: change.mark.record, time: Timestamp(nanoseconds: change.mark.time_us &* 1000)),
+            side: .inverter, phase: LinkPhase.waiting.word, text: "takes none of these answers (R04)"))
+        continue
+      }
       report.timeline.append(
         TimelineEntry(
           mark: RecordMark(record: change.mark.record, time: Timestamp(nanoseconds: change.mark.time_us &* 1000)),

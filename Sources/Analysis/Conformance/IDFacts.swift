@@ -1,10 +1,19 @@
 import Bus
+import Protocols
 
 /// What the rules need to know of one arbitration ID, in fixed memory: how often, how regularly, how it changes.
 struct IDFacts: Sendable {
   let id: ArbitrationID
   /// Slot in the link's plan; −1 = not of this protocol.
   let slot: Int
+  /// Which ID came after it last; −1 = none did.
+  var follower: Int32 = -1
+  /// The message in the link's plan; −1 = not of this protocol.
+  private(set) var message: Int32 = -1
+  private(set) var isFromInverter = false
+  /// Whether it is one battery's of several.
+  private(set) var hasAddress = false
+  private(set) var address: UInt8 = 0
   var count: UInt64 = 0
   var first = Mark()
   var last = Mark()
@@ -44,31 +53,66 @@ struct IDFacts: Sendable {
     self.slot = slot
   }
 
+  /// What the plan says of it.
+  mutating func know(_ slot: MessageSlot, isFromInverter: Bool) {
+    message = slot.message
+    self.isFromInverter = isFromInverter
+    hasAddress = slot.hasAddress && !isFromInverter
+    address = slot.address
+  }
+
   /// A frame's first eight bytes and its length: the whole frame would be copied for it.
-  @inline(__always) mutating func add(_ head: UInt64, length: UInt8, _ mark: Mark) {
-    if count == 0 {
-      first = mark
-      firstHead = head
+  /// - Returns: the bits that differ from the frame before; all of them for the first.
+  @inline(__always) mutating func add(_ head: UInt64, length: UInt8, _ mark: Mark) -> UInt64 {
+    if count == 0 { return begin(head, length, mark) }
+    let gap = mark.time &- last.time
+    // One comparison tells that a frame came when it was expected.
+    if UInt64(bitPattern: gap &- usualGap) > usualWidth { judge(gap, head, mark) }
+    if length != lastLength { measure(length) }
+    let difference = self.head ^ head
+    if difference != 0 {
+      changes &+= 1
       changed = mark.time
-    } else {
-      let gap = mark.time &- last.time
-      if gap > longestGap {
-        longestGap = gap
-        gapEnd = mark
-      }
-      if gap > gapLimit { gaps &+= 1 }
-      if gap > oddAbove || gap < oddBelow { odd &+= 1 }
-      if gap < nearLimit { near(head, mark) }
-      if self.head != head {
-        changes &+= 1
-        changed = mark.time
-      }
+      self.head = head
     }
     count &+= 1
     last = mark
+    return difference
+  }
+
+  /// The gaps that are no news begin here, and are so wide.
+  private var usualGap: Int64 = .max
+  private var usualWidth: UInt64 = 0
+  private var lastLength: UInt8 = 0
+
+  @inline(never) private mutating func begin(_ head: UInt64, _ length: UInt8, _ mark: Mark) -> UInt64 {
+    count = 1
+    first = mark
+    last = mark
+    firstHead = head
     self.head = head
+    changed = mark.time
+    measure(length)
+    return .max
+  }
+
+  private mutating func measure(_ length: UInt8) {
+    lastLength = length
     shortest = min(shortest, length)
     longest = max(longest, length)
+  }
+
+  @inline(never) private mutating func judge(_ gap: Int64, _ head: UInt64, _ mark: Mark) {
+    if gap > longestGap {
+      longestGap = gap
+      gapEnd = mark
+    }
+    if gap > gapLimit { gaps &+= 1 }
+    if gap > oddAbove || gap < oddBelow { odd &+= 1 }
+    if gap < nearLimit { near(head, mark) }
+    usualGap = max(oddBelow, nearLimit, 0)
+    let most = min(oddAbove, gapLimit, longestGap)
+    usualWidth = most >= usualGap ? UInt64(most - usualGap) : 0
   }
 
   @inline(never) private mutating func near(_ head: UInt64, _ mark: Mark) {

@@ -13,6 +13,7 @@ extension BusJudge {
     address()
     foreignTraffic()
     doubleSender()
+    latched()
   }
 
   // MARK: R02a, R02b, R02c

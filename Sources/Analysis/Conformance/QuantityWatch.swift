@@ -6,7 +6,8 @@ import Protocols
 struct QuantityWatch: Sendable {
   /// A condition that counts when it lasts.
   struct Lasting: Sendable {
-    private(set) var since: IDFacts.Mark?
+    private var isHolding = false
+    private var since = IDFacts.Mark()
     /// The longest it lasted, ns, where that began and ended.
     private(set) var longest: Int64 = 0
     private(set) var began = IDFacts.Mark()
@@ -15,19 +16,34 @@ struct QuantityWatch: Sendable {
     private(set) var count: UInt64 = 0
     /// What a person should read of the worst moment.
     var value: Int64 = 0
+    /// The payload that says so, as it was when the longest time began.
+    private(set) var evidence: UInt64?
+    private var sinceEvidence: UInt64?
 
-    mutating func observe(_ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0) {
+    @inline(__always) mutating func observe(
+      _ holds: Bool, _ mark: IDFacts.Mark, value: @autoclosure () -> Int64 = 0, shownBy head: @autoclosure () -> UInt64? = nil
+    ) {
+      // Nearly everything that is looked for does not hold nearly always.
       guard holds else {
-        since = nil
+        isHolding = false
         return
       }
+      hold(mark, value(), head())
+    }
+
+    @inline(never) private mutating func hold(_ mark: IDFacts.Mark, _ value: Int64, _ head: UInt64?) {
       count &+= 1
-      if since == nil { since = mark }
-      if let since, mark.time &- since.time >= longest {
+      if !isHolding {
+        isHolding = true
+        since = mark
+        sinceEvidence = head
+      }
+      if mark.time &- since.time >= longest {
         longest = mark.time &- since.time
         began = since
         ended = mark
-        self.value = value()
+        evidence = sinceEvidence
+        self.value = value
       }
     }
 
@@ -40,7 +56,6 @@ struct QuantityWatch: Sendable {
     var first: Int64 = 0
     var lowest: Int64 = .max
     var highest: Int64 = .min
-    var last: Int64 = 0
     var began = IDFacts.Mark()
     /// Zeros before the first other value.
     var leadingZeros: UInt64 = 0
@@ -53,10 +68,20 @@ struct QuantityWatch: Sendable {
     var strange: UInt64 = 0
   }
 
-  private(set) var extents: [Extent]
+  private var extents: [Extent]
   private var ranges: [ClosedRange<Int64>?]
-  /// The latest values by raw quantity, and which are known: a `QuantityValues` would be copied for every look.
-  private var latest: [Int64]
+  /// What a value costs nothing more than: inside what was seen and what is possible, and near the one before.
+  private struct Usual: Sendable {
+    var last: Int64 = 0
+    var lowest: Int64 = .max
+    var highest: Int64 = .min
+    /// Steps up to this are no jump.
+    var step: Int64 = .max
+    /// Changes since the extent was brought up to date.
+    var count: UInt64 = 0
+  }
+  /// By raw quantity. A `QuantityValues` would be copied for every look.
+  private var usual: [Usual]
   private var known: UInt64 = 0
 
   /// The latest values.
@@ -67,15 +92,15 @@ struct QuantityWatch: Sendable {
   }
 
   @inline(__always) private func value(_ quantity: Quantity) -> Int64? {
-    known & 1 << UInt64(quantity.rawValue) != 0 ? latest[Int(quantity.rawValue)] : nil
+    known & 1 << UInt64(quantity.rawValue) != 0 ? usual[Int(quantity.rawValue)].last : nil
   }
 
   @inline(__always) private func isTrue(_ quantity: Quantity) -> Bool {
-    known & 1 << UInt64(quantity.rawValue) != 0 && latest[Int(quantity.rawValue)] != 0
+    known & 1 << UInt64(quantity.rawValue) != 0 && usual[Int(quantity.rawValue)].last != 0
   }
 
   @inline(__always) private mutating func note(_ quantity: Quantity, _ value: Int64) {
-    latest[Int(quantity.rawValue)] = value
+    usual[Int(quantity.rawValue)].last = value
     known |= 1 << UInt64(quantity.rawValue)
   }
 
@@ -162,7 +187,7 @@ struct QuantityWatch: Sendable {
 
   init(_ definition: Definition?, _ book: RuleBook) {
     limits = Limits(book, definition?.protocolName)
-    latest = [Int64](repeating: 0, count: Quantity.allCases.count)
+    usual = [Usual](repeating: Usual(), count: Quantity.allCases.count)
     extents = [Extent](repeating: Extent(), count: Quantity.allCases.count)
     ranges = [ClosedRange<Int64>?](repeating: nil, count: Quantity.allCases.count)
     for (name, signal) in definition?.sidecar.quantities ?? [:] {
@@ -171,22 +196,37 @@ struct QuantityWatch: Sendable {
     }
   }
 
-  func extent(_ quantity: Quantity) -> Extent { extents[Int(quantity.rawValue)] }
+  func extent(_ quantity: Quantity) -> Extent {
+    var extent = extents[Int(quantity.rawValue)]
+    extent.count &+= usual[Int(quantity.rawValue)].count
+    return extent
+  }
 
-  /// A value that a frame carries.
-  mutating func set(_ quantity: Quantity, _ value: Int64, _ mark: IDFacts.Mark) {
-    let index = Int(quantity.rawValue)
+  /// A value that a frame carries, by raw quantity.
+  @inline(__always) mutating func set(_ index: Int, _ value: Int64, _ mark: IDFacts.Mark) {
+    let before = usual[index]
+    guard value >= before.lowest, value <= before.highest, (value &- before.last).magnitude <= before.step.magnitude,
+      index != QuantityWatch.soc
+    else { return setUnusual(index, value, mark) }
+    usual[index].last = value
+    usual[index].count &+= 1
+  }
+
+  private static let soc = Int(Quantity.soc.rawValue)
+
+  @inline(never) private mutating func setUnusual(_ index: Int, _ value: Int64, _ mark: IDFacts.Mark) {
+    let last = usual[index].last
     let before = extents[index]
     if before.count == 0 {
       extents[index].first = value
       extents[index].began = mark
     } else if let range = ranges[index] {
       let width = range.upperBound - range.lowerBound
-      let step = value > before.last ? value - before.last : before.last - value
+      let step = value > last ? value - last : last - value
       if step > width / 2 {
         if extents[index].jumps == 0 {
           extents[index].firstJump = mark
-          extents[index].jumpFrom = before.last
+          extents[index].jumpFrom = last
           extents[index].jumpTo = value
         }
         extents[index].jumps &+= 1
@@ -194,13 +234,21 @@ struct QuantityWatch: Sendable {
     }
     if let range = ranges[index], !range.contains(value) { extents[index].strange &+= 1 }
     extents[index].count &+= 1
-    if value == 0, before.leadingZeros == before.count { extents[index].leadingZeros &+= 1 }
-    if value != 0, before.leadingZeros == before.count { extents[index].firstOther = mark }
+    let isLeading = before.leadingZeros == before.count
+    if value == 0, isLeading { extents[index].leadingZeros &+= 1 }
+    if value != 0, isLeading { extents[index].firstOther = mark }
     extents[index].lowest = min(before.lowest, value)
     extents[index].highest = max(before.highest, value)
-    extents[index].last = value
-    note(quantity, value)
-    if quantity == .soc { step(value, mark) }
+    usual[index].last = value
+    known |= 1 << UInt64(index)
+    // The zeros at the start are counted one by one; what is impossible always is.
+    if !isLeading || value != 0 {
+      let possible = ranges[index] ?? -1_000_000_000_000...1_000_000_000_000
+      usual[index].lowest = max(extents[index].lowest, possible.lowerBound)
+      usual[index].highest = min(extents[index].highest, possible.upperBound)
+      if let range = ranges[index] { usual[index].step = (range.upperBound - range.lowerBound) / 2 }
+    }
+    if index == QuantityWatch.soc { step(value, mark) }
   }
 
   private mutating func step(_ value: Int64, _ mark: IDFacts.Mark) {
@@ -217,26 +265,35 @@ struct QuantityWatch: Sendable {
     pinned.observe(value >= 99_000 && (self.value(.packCurrent) ?? 0) < -5_000, mark)
   }
 
+  /// The payloads that now carry the limits and the pack's voltage: what a finding shows.
+  struct Carriers: Sendable {
+    var charge: UInt64?
+    var discharge: UInt64?
+    var chargeVoltage: UInt64?
+    var voltage: UInt64?
+  }
+
   /// Everything of one cycle is known: judge it.
-  mutating func judge(_ mark: IDFacts.Mark) {
+  mutating func judge(_ mark: IDFacts.Mark, _ shown: Carriers) {
     cycles &+= 1
     let voltage = value(.packVoltage)
     let current = value(.packCurrent)
     let charge = value(.chargeCurrentLimit)
     let discharge = value(.dischargeCurrentLimit)
-    judgeLimits(current, charge, discharge, mark)
+    judgeLimits(current, charge, discharge, mark, shown)
     if let top = value(.chargeVoltageLimit) {
       if let bottom = value(.dischargeVoltageLimit), top > 0 || bottom > 0 {
-        crossedLimits.observe(top <= bottom && Double(top) > limits.chargeVolts * 1000, mark, value: top)
+        crossedLimits.observe(
+          top <= bottom && Double(top) > limits.chargeVolts * 1000, mark, value: top, shownBy: shown.chargeVoltage)
       }
-      tinyChargeVoltage.observe(Double(top) <= limits.chargeVolts * 1000, mark, value: top)
+      tinyChargeVoltage.observe(Double(top) <= limits.chargeVolts * 1000, mark, value: top, shownBy: shown.chargeVoltage)
       if let voltage {
         lowChargeVoltage.observe(
           Double(top) < Double(voltage) * (1 - limits.below) && (charge ?? 0) > 0 && Double(top) > limits.chargeVolts * 1000, mark,
-          value: top)
+          value: top, shownBy: shown.chargeVoltage)
       }
     }
-    judgeFreshness(voltage, current, mark)
+    judgeFreshness(voltage, current, mark, shown)
     judgeTerminal(voltage, charge, discharge, mark)
     judgeCells(voltage, mark)
     if let current, isTrue(.charging) != isTrue(.discharging), Double(abs(current)) > limits.directionAmperes * 1000 {
@@ -252,7 +309,9 @@ struct QuantityWatch: Sendable {
       isTrue(.chargeForbidden) && (charge ?? 0) > 0 || isTrue(.dischargeForbidden) && (discharge ?? 0) > 0, mark)
   }
 
-  private mutating func judgeLimits(_ current: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark) {
+  private mutating func judgeLimits(
+    _ current: Int64?, _ charge: Int64?, _ discharge: Int64?, _ mark: IDFacts.Mark, _ shown: Carriers
+  ) {
     if let charge, let current {
       let room = max(limits.amperes * 1000, limits.share * Double(charge))
       overCharge.observe(charge > 0 && Double(current) > Double(charge) + room, mark, value: current)
@@ -263,17 +322,17 @@ struct QuantityWatch: Sendable {
       overDischarge.observe(discharge > 0 && Double(-current) > Double(discharge) + room, mark, value: current)
       dischargeAtZero.observe(discharge == 0 && Double(-current) > limits.zeroAmperes * 1000, mark, value: current)
     }
-    chargeBarred.observe(charge == 0 || isTrue(.chargeForbidden), mark)
-    dischargeBarred.observe(discharge == 0 || isTrue(.dischargeForbidden), mark)
+    chargeBarred.observe(charge == 0 || isTrue(.chargeForbidden), mark, shownBy: shown.charge)
+    dischargeBarred.observe(discharge == 0 || isTrue(.dischargeForbidden), mark, shownBy: shown.discharge)
   }
 
-  private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark) {
+  private mutating func judgeFreshness(_ voltage: Int64?, _ current: Int64?, _ mark: IDFacts.Mark, _ shown: Carriers) {
     guard let voltage, let current else { return }
     // Where cells are sent they have to stand still as well: in calm weather the pack's own voltage may.
     let next = (
       v: voltage, i: current, s: value(.soc) ?? 0, high: value(.cellVoltageMax) ?? 0, low: value(.cellVoltageMin) ?? 0
     )
-    stale.observe(next == tuple && Double(abs(current)) > limits.staleAmperes * 1000, mark, value: voltage)
+    stale.observe(next == tuple && Double(abs(current)) > limits.staleAmperes * 1000, mark, value: voltage, shownBy: shown.voltage)
     tuple = next
   }
 
@@ -303,7 +362,9 @@ struct QuantityWatch: Sendable {
     guard let high = value(.cellVoltageMax), let low = value(.cellVoltageMin), high > 0 else { return }
     let mean = Double(high + low) / 2000
     let ratio = each / mean
-    for factor in [10.0, 100, 0.1, 0.01] where abs(ratio / factor - 1) <= limits.scaleTolerance {
+    // Nearly always both say the same.
+    let isNear = ratio > 0.5 && ratio < 2
+    for factor in isNear ? [] : [10.0, 100, 0.1, 0.01] where abs(ratio / factor - 1) <= limits.scaleTolerance {
       scaledCycles &+= 1
       scaleFactor = factor
     }

@@ -144,19 +144,21 @@ extension BusJudge {
       add(
         .R19, "charge voltage \(text(values.tinyChargeVoltage.value, "V")) for \(seconds(values.tinyChargeVoltage.longest))",
         first: values.tinyChargeVoltage.began, last: values.tinyChargeVoltage.ended, count: values.tinyChargeVoltage.count,
-        facts: carrier(.chargeVoltageLimit), expected: "the real limit, also while charging is barred")
+        facts: carrier(.chargeVoltageLimit), head: values.tinyChargeVoltage.evidence,
+        expected: "the real limit, also while charging is barred")
     } else if values.crossedLimits.lasted(lasting) {
       add(
         .R19,
         "charge voltage \(text(values.crossedLimits.value, "V")) is not above the discharge voltage \(text(values.now[.dischargeVoltageLimit], "V"))",
         first: values.crossedLimits.began, last: values.crossedLimits.ended, count: values.crossedLimits.count,
-        facts: carrier(.chargeVoltageLimit), expected: "charge voltage above discharge voltage")
+        facts: carrier(.chargeVoltageLimit), head: values.crossedLimits.evidence, expected: "charge voltage above discharge voltage"
+      )
     } else if values.lowChargeVoltage.lasted(lasting) {
       add(
         .R19,
         "charge voltage \(text(values.lowChargeVoltage.value, "V")) is far below the pack's \(text(values.now[.packVoltage], "V")) while charging is allowed",
         severity: .warning, first: values.lowChargeVoltage.began, last: values.lowChargeVoltage.ended,
-        count: values.lowChargeVoltage.count, facts: carrier(.chargeVoltageLimit),
+        count: values.lowChargeVoltage.count, facts: carrier(.chargeVoltageLimit), head: values.lowChargeVoltage.evidence,
         expected: "charge voltage above the pack's voltage")
     }
   }
@@ -195,7 +197,7 @@ extension BusJudge {
         .R23,
         "voltage \(text(values.stale.value, "V")), current and state of charge unchanged for \(seconds(values.stale.longest)) at \(text(values.now[.packCurrent], "A"))",
         first: values.stale.began, last: values.stale.ended, count: values.stale.count, facts: carrier(.packVoltage),
-        expected: "values that move while current flows")
+        head: values.stale.evidence, expected: "values that move while current flows")
     }
     for quantity in [Quantity.packVoltage, .chargeVoltageLimit] {
       let extent = values.extent(quantity)
@@ -256,7 +258,7 @@ extension BusJudge {
         .R18,
         "\(word) is barred for \(seconds(barred.longest)) from \(moment(barred.began)): \(reason ?? "no reason visible in the frames")",
         first: barred.began, last: barred.ended, count: barred.count,
-        facts: carrier(word == "charging" ? .chargeCurrentLimit : .dischargeCurrentLimit),
+        facts: carrier(word == "charging" ? .chargeCurrentLimit : .dischargeCurrentLimit), head: barred.evidence,
         expected: "a reason in the battery's own values")
     }
   }

@@ -6,7 +6,7 @@ import Protocols
 /// stops where it does not come. Sans-IO: frames heard and time go in, frames to send come out.
 ///
 /// The recording is cut into turns: what our side said, and what the other said before ours spoke again. The next turn begins as long
-/// behind the last answer as it did in the recording, so that a slower partner is waited for and a faster one not overrun.
+/// behind the last answer as it did in the recording, so that a slower partner is waited for; an inverter asks no faster than recorded.
 public struct TurnReplay: Sendable {
   /// What the owner of the bus is to do.
   public enum Action: Sendable, Equatable {
@@ -115,7 +115,9 @@ public struct TurnReplay: Sendable {
 
   /// Takes a frame that the other side sent.
   public mutating func receive(_ frame: CANFrame, now_us: Int64) {
-    guard !isOver, frame.flags.isDisjoint(with: [.error, .remote]), let index = link.dissection.plan.slot(of: frame.id) else { return }
+    guard !isOver, frame.flags.isDisjoint(with: [.error, .remote]), let index = link.dissection.plan.slot(of: frame.id) else {
+      return
+    }
     let message = link.dissection.plan.slots[index].message
     guard link.dissection.messages[Int(message)].sender != side else { return }
     if isRequired(message), !recorded.contains(frame.id) {
@@ -149,7 +151,11 @@ public struct TurnReplay: Sendable {
       }
       if completed_us == nil { completed_us = now_us }
       let isLast = turn == turns.count - 1
-      let due = turns[turn].required.isEmpty ? begin + turns[turn].length : (completed_us ?? now_us) + turns[turn].rest
+      let answered = (completed_us ?? now_us) + turns[turn].rest
+      // An inverter asks at its own pace, a battery answers at the inverter's.
+      let due =
+        turns[turn].required.isEmpty
+        ? begin + turns[turn].length : side == .inverter ? max(begin + turns[turn].length, answered) : answered
       guard isLast || due <= now_us else { return .wait(until: due) }
       result.turns += 1
       turn += 1

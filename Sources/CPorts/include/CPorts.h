@@ -1,4 +1,4 @@
-// What live ports need of the system and Swift cannot import: event descriptors, multicast sockets, CAN sockets.
+// What live ports need of the system and Swift cannot import: event descriptors, multicast, CAN and TCP sockets.
 #ifndef LINKBMS_CPORTS_H
 #define LINKBMS_CPORTS_H
 
@@ -69,5 +69,18 @@ typedef struct {
 } ports_can_filter;
 // 0, or errno. `all` = a frame must pass every filter, instead of any.
 int ports_can_set_filters(int descriptor, const ports_can_filter *filters, int count, bool all);
+
+// --- TCP.
+
+typedef struct {
+  char bytes[128];
+  uint32_t length;
+} ports_address;
+// Addresses of a host, `count` at most; 0 where it has none. Asks the name server, and so may take a while.
+int ports_tcp_resolve(const char *host, uint16_t port, ports_address *addresses, int count);
+// Begins to connect; -1 and errno.
+int ports_tcp_start(const ports_address *address);
+// Waits for that: 0 = connected, EINPROGRESS = not yet, else why not.
+int ports_tcp_finish(int descriptor, int milliseconds);
 
 #endif

@@ -22,7 +22,8 @@ public struct DefinitionLibrary: Sendable {
       }
     }
     var sidecars: [Sidecar] = []
-    for file in files where file.path.hasSuffix(".yaml") && !file.path.hasSuffix("rules.yaml") {
+    for file in files
+    where file.path.hasSuffix(".yaml") && !["rules.yaml", "commissioning.yaml"].contains(where: file.path.hasSuffix) {
       let (sidecar, found) = SidecarReader.read(file.text, path: file.path)
       problems += found
       guard !sidecar.protocolName.isEmpty else { continue }

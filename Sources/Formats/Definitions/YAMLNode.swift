@@ -50,6 +50,9 @@ package struct YAMLNode {
     }
   }
 
+  /// Whether a list stands here.
+  package var isList: Bool { node.sequence != nil }
+
   /// Whether a mapping stands here.
   package var isMapping: Bool { node.mapping != nil }
 

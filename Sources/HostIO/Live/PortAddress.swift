@@ -8,10 +8,12 @@ public enum PortAddress: Hashable, Sendable, CustomStringConvertible {
   case slcan(device: String, bitRate: UInt32)
   /// `udp://239.74.163.2:43113`: python-can's `udp_multicast` bus, between processes of any machine.
   case multicast(group: String, port: UInt16)
+  /// `pcap://can0?link[0:4] = 0x351`: an interface of this kernel through libpcap, listening only, with a filter in its language.
+  case pcap(interface: String, filter: String)
 
   /// What can be typed, for messages.
   public static let expected =
-    "an interface (can0), socketcand://HOST[:29536]/INTERFACE, slcan:///dev/DEVICE[@BITRATE] or udp://[GROUP[:PORT]]"
+    "an interface (can0), socketcand://HOST[:29536]/INTERFACE, slcan:///dev/DEVICE[@BITRATE], udp://[GROUP[:PORT]] or pcap://INTERFACE[?FILTER]"
 
   /// Reads an address.
   public init(_ text: String) throws(PortError) {
@@ -40,6 +42,10 @@ public enum PortAddress: Hashable, Sendable, CustomStringConvertible {
       }
       guard let (host, port) = PortAddress.host(rest, port: 43_113) else { throw fail() }
       self = .multicast(group: host, port: port)
+    case "pcap":
+      let interface = rest.prefix { $0 != "?" }
+      guard (1...15).contains(interface.utf8.count), !interface.contains("/") else { throw fail() }
+      self = .pcap(interface: String(interface), filter: String(rest.dropFirst(interface.count + 1)))
     default: throw fail()
     }
   }
@@ -60,13 +66,14 @@ public enum PortAddress: Hashable, Sendable, CustomStringConvertible {
     case .socketcand(let host, let port, let interface): "socketcand://\(host):\(port)/\(interface)"
     case .slcan(let device, let bitRate): "slcan://\(device)@\(bitRate)"
     case .multicast(let group, let port): "udp://\(group):\(port)"
+    case .pcap(let interface, let filter): "pcap://\(interface)" + (filter.isEmpty ? "" : "?" + filter)
     }
   }
 
   /// The bus's name in captures.
   public var busName: String {
     switch self {
-    case .socketCAN(let interface), .socketcand(_, _, let interface): interface
+    case .socketCAN(let interface), .socketcand(_, _, let interface), .pcap(let interface, _): interface
     case .slcan(let device, _): String(device.split(separator: "/").last ?? "slcan")
     case .multicast: "udp"
     }

@@ -65,9 +65,12 @@ public struct HandshakeMonitor: Sendable {
   }
 
   private let signals: [SignalPlan]
-  /// The roles themselves: a local copy of one would count references of nine arrays for every frame.
+  /// Looked at in place: a local copy of a role counts the references of nine arrays.
   private let battery: RolePlan
   private let inverter: RolePlan
+  /// Places of messages in answers, message by message: which answer, and which bit of what was seen.
+  private let answerPlaces: [(answer: Int32, bit: UInt32)]
+  private let answerRanges: [Range<Int32>]
   /// By index of the battery's answers.
   public private(set) var tallies: [AnswerTally]
   /// States that were entered, oldest first; at most `mostChanges`.
@@ -83,6 +86,8 @@ public struct HandshakeMonitor: Sendable {
   /// The same of the battery.
   public private(set) var batteryTime: InlineArray<5, Int64> = InlineArray(repeating: 0)
 
+  /// What an answer has, and must have, as bits of its places.
+  private let wanted: [(all: UInt32, required: UInt32)]
   private struct Open: Sendable {
     var isOpen = false
     var asked = Mark(record: 0, time_us: 0)
@@ -91,7 +96,6 @@ public struct HandshakeMonitor: Sendable {
     var last_us: Int64 = 0
   }
   private var open: [Open]
-  private var lastHeard: [Int64]
   private var batteryBegan: Int64 = .min
   private var inverterBegan: Int64 = .min
   private var now: Int64 = .min
@@ -99,8 +103,8 @@ public struct HandshakeMonitor: Sendable {
   private var values = QuantityValues()
   private var hasBattery = false
   private var openCount = 0
-  /// What each message may cause, so that most frames cost a load and a test.
-  private var roleOfMessage: [MessageRole]
+  /// What each message may cause, and when it was heard last: together, so that most frames cost one look.
+  private var heard: [(last_us: Int64, role: MessageRole)]
   private struct MessageRole: OptionSet, Sendable {
     var rawValue: UInt8
     static let request = MessageRole(rawValue: 1)
@@ -119,17 +123,29 @@ public struct HandshakeMonitor: Sendable {
     inverter = handshake.inverter ?? RolePlan()
     tallies = [AnswerTally](repeating: AnswerTally(), count: handshake.battery?.answers.count ?? 0)
     open = [Open](repeating: Open(), count: handshake.battery?.answers.count ?? 0)
-    lastHeard = [Int64](repeating: .min, count: plan.messages.count)
-    roleOfMessage = [MessageRole](repeating: [], count: plan.messages.count)
-    for answer in handshake.battery?.answers ?? [] {
-      roleOfMessage[Int(answer.request)].insert(.request)
-      for emission in handshake.battery?.emissions[answer.emissions] ?? [] { roleOfMessage[Int(emission.message)].insert(.answer) }
+    wanted = battery.answers.map { answer in
+      let bits = { (count: Int) -> UInt32 in count >= 32 ? .max : (1 << UInt32(max(0, count))) - 1 }
+      let all = min(32, answer.emissions.count)
+      return (bits(all), bits(all - answer.optionalCount))
     }
-    for role in [handshake.battery, handshake.inverter] {
-      guard let role else { continue }
+    heard = plan.messages.map { _ in (.min, []) }
+    for answer in battery.answers { heard[Int(answer.request)].role.insert(.request) }
+    var places: [(answer: Int32, bit: UInt32)] = []
+    var ranges: [Range<Int32>] = []
+    for message in plan.messages.indices {
+      let first = Int32(places.count)
+      for (index, answer) in battery.answers.enumerated() {
+        for (place, emission) in answer.emissions.prefix(32).enumerated()
+        where Int(battery.emissions[emission].message) == message { places.append((Int32(index), 1 << UInt32(place))) }
+      }
+      ranges.append(first..<Int32(places.count))
+      if Int(first) < places.count { heard[message].role.insert(.answer) }
+    }
+    (answerPlaces, answerRanges) = (places, ranges)
+    for role in [battery, inverter] {
       for transition in role.transitions {
         if case .heard(let messages, _) = transition.trigger {
-          for message in role.messages[messages] { roleOfMessage[Int(message)].insert(.trigger) }
+          for message in role.messages[messages] { heard[Int(message)].role.insert(.trigger) }
         }
       }
     }
@@ -143,25 +159,24 @@ public struct HandshakeMonitor: Sendable {
   /// Takes a data frame of a known message.
   /// - Parameters:
   ///   - head: the frame's first eight bytes.
-  ///   - slot: its slot in the plan.
+  ///   - message: index in the plan's messages.
   ///   - isFromInverter: which side's message it is.
-  public mutating func take(_ head: UInt64, slot: MessageSlot, isFromInverter: Bool, mark: Mark) {
+  public mutating func take(_ head: UInt64, message: Int, isFromInverter: Bool, mark: Mark) {
     if mark.time_us >= nextDeadline || now == .min { advance(mark) } else { now = max(now, mark.time_us) }
-    let message = Int(slot.message)
-    lastHeard[message] = mark.time_us
+    heard[message].last_us = mark.time_us
     // What a battery measures is not on the bus: that it speaks says that it is alive.
     if !isFromInverter, !hasBattery {
       hasBattery = true
       values.set(.live, true)
     }
-    let role = roleOfMessage[message]
+    let role = heard[message].role
     if role.isEmpty { return }
     if isFromInverter {
-      if role.contains(.request) { ask(head, slot.message, mark) }
+      if role.contains(.request) { ask(head, Int32(message), mark) }
     } else if role.contains(.answer), openCount > 0 {
-      hear(slot.message, mark)
+      hear(message, mark)
     }
-    if role.contains(.trigger) { follow(head, slot.message, isFromInverter, mark) }
+    if role.contains(.trigger) { follow(head, Int32(message), isFromInverter, mark) }
   }
 
   /// Lets time pass: questions that were given up, states that end by silence.
@@ -185,7 +200,7 @@ public struct HandshakeMonitor: Sendable {
   public mutating func finish() {
     for index in open.indices where open[index].isOpen {
       let waited = now &- open[index].asked.time_us
-      if waited >= 1_000_000 || open[index].seen == required(index) {
+      if waited >= 1_000_000 || open[index].seen == wanted[index].required {
         conclude(index)
       } else {
         open[index].isOpen = false
@@ -201,88 +216,84 @@ public struct HandshakeMonitor: Sendable {
 
   private mutating func ask(_ head: UInt64, _ message: Int32, _ mark: Mark) {
     for index in battery.answers.indices where battery.answers[index].request == message {
-      guard holds(battery.answers[index].conditions, head, battery.conditions) else { continue }
+      guard holds(battery.answers[index].conditions, head, isOfBattery: true) else { continue }
       if open[index].isOpen { conclude(index) }
-      if tallies[index].firstAsked == nil { tallies[index].firstAsked = mark }
+      if tallies[index].asked == 0 { tallies[index].firstAsked = mark }
       tallies[index].asked &+= 1
       openCount += 1
       open[index] = Open(isOpen: true, asked: mark, request: head, seen: 0, last_us: mark.time_us)
     }
   }
 
-  private mutating func hear(_ message: Int32, _ mark: Mark) {
-    for index in open.indices where open[index].isOpen {
-      let emissions = battery.answers[index].emissions
-      var isKnown = false
-      var isTaken = false
-      for emission in emissions.lowerBound..<min(emissions.upperBound, emissions.lowerBound + 32)
-      where battery.emissions[emission].message == message {
-        isKnown = true
-        let bit: UInt32 = 1 << UInt32(emission - emissions.lowerBound)
-        guard open[index].seen & bit == 0 else { continue }
-        open[index].seen |= bit
-        open[index].last_us = mark.time_us
-        isTaken = true
-        break
+  @inline(__always) private mutating func hear(_ message: Int, _ mark: Mark) {
+    var place = Int(answerRanges[message].lowerBound)
+    let end = Int(answerRanges[message].upperBound)
+    while place < end {
+      // A message may stand in an answer more than once: the first place that is free is its own.
+      let index = Int(answerPlaces[place].answer)
+      var isTaken = !open[index].isOpen
+      let isWanted = !isTaken
+      while place < end, Int(answerPlaces[place].answer) == index {
+        let bit = answerPlaces[place].bit
+        if !isTaken, open[index].seen & bit == 0 {
+          open[index].seen |= bit
+          open[index].last_us = mark.time_us
+          isTaken = true
+        }
+        place += 1
       }
-      if isKnown, !isTaken { tallies[index].repeated &+= 1 }
+      if isWanted, !isTaken { tallies[index].repeated &+= 1 }
     }
   }
 
-  private func all(_ index: Int) -> Int { min(32, battery.answers[index].emissions.count) }
-
-  /// What an answer must have, as bits.
-  private func required(_ index: Int) -> UInt32 {
-    let answer = battery.answers[index]
-    let count = max(0, all(index) - answer.optionalCount)
-    return count >= 32 ? .max : (1 << UInt32(count)) - 1
-  }
-
   private mutating func conclude(_ index: Int) {
-    let answer = battery.answers[index]
     let seen = open[index].seen
     let mark = open[index].asked
     open[index].isOpen = false
     openCount -= 1
     guard seen != 0 else {
+      if tallies[index].unanswered == 0 { tallies[index].firstUnanswered = mark }
       tallies[index].unanswered &+= 1
       tallies[index].unansweredInRow &+= 1
       tallies[index].mostUnansweredInRow = max(tallies[index].mostUnansweredInRow, tallies[index].unansweredInRow)
-      if tallies[index].firstUnanswered == nil { tallies[index].firstUnanswered = mark }
       tallies[index].lastUnanswered = mark
       return
     }
     tallies[index].unansweredInRow = 0
-    for place in 0..<all(index) where seen & 1 << UInt32(place) == 0 { tallies[index].missing[place] &+= 1 }
-    guard seen & required(index) == required(index) else {
+    var missing = wanted[index].all & ~seen
+    while missing != 0 {
+      tallies[index].missing[missing.trailingZeroBitCount] &+= 1
+      missing &= missing &- 1
+    }
+    guard seen & wanted[index].required == wanted[index].required else {
+      if tallies[index].incomplete == 0 { tallies[index].firstIncomplete = mark }
       tallies[index].incomplete &+= 1
-      if tallies[index].firstIncomplete == nil { tallies[index].firstIncomplete = mark }
       return
     }
     tallies[index].complete &+= 1
     let took = open[index].last_us &- mark.time_us
     tallies[index].longest_us = max(tallies[index].longest_us, took)
     tallies[index].sum_us &+= took
-    if took > answer.within_us {
+    if took > battery.answers[index].within_us {
+      if tallies[index].late == 0 { tallies[index].firstLate = mark }
       tallies[index].late &+= 1
-      if tallies[index].firstLate == nil { tallies[index].firstLate = mark }
     }
   }
 
-  private func holds(_ range: Range<Int>, _ head: UInt64, _ conditions: [ConditionPlan]) -> Bool {
+  private func holds(_ range: Range<Int>, _ head: UInt64, isOfBattery: Bool) -> Bool {
     var index = range.lowerBound
     while index < range.upperBound {
       var isMet = false
+      var isLast = false
       repeat {
-        let condition = conditions[index]
-        if condition.isAddress {
-          let value = signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
-          isMet = isMet || address == nil || Int64(address ?? 0) == value
-        } else if signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped) == condition.raw {
-          isMet = true
-        }
+        let condition = isOfBattery ? battery.conditions[index] : inverter.conditions[index]
+        let value = signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
+        if condition.isAddress ? address == nil || Int64(address ?? 0) == value : value == condition.raw { isMet = true }
         index += 1
-      } while index < range.upperBound && conditions[index].isAlternative
+        isLast =
+          index >= range.upperBound
+          || !(isOfBattery ? battery.conditions[index].isAlternative : inverter.conditions[index].isAlternative)
+      } while !isLast
       if !isMet { return false }
     }
     return true
@@ -295,20 +306,34 @@ public struct HandshakeMonitor: Sendable {
     inverterBegan = mark.time_us
   }
 
+  private func transitions(_ side: Session.Side) -> Range<Int> {
+    if side == .battery { return battery.states.isEmpty ? 0..<0 : battery.states[batteryState].transitions }
+    return inverter.states.isEmpty ? 0..<0 : inverter.states[inverterState].transitions
+  }
+
+  private func transition(_ side: Session.Side, _ index: Int) -> TransitionPlan {
+    side == .battery ? battery.transitions[index] : inverter.transitions[index]
+  }
+
+  private func message(_ side: Session.Side, _ index: Int) -> Int32 {
+    side == .battery ? battery.messages[index] : inverter.messages[index]
+  }
+
   private mutating func follow(_ head: UInt64, _ message: Int32, _ isFromInverter: Bool, _ mark: Mark) {
-    for side in [Session.Side.battery, .inverter] {
-      // Each side hears the other.
-      guard (side == .battery) == isFromInverter else { continue }
-      let role = side == .battery ? battery : inverter
-      guard !role.states.isEmpty else { continue }
-      let state = side == .battery ? batteryState : inverterState
-      for index in role.states[state].transitions {
-        guard case .heard(let messages, let conditions) = role.transitions[index].trigger else { continue }
-        if role.messages[messages].contains(message), holds(conditions, head, role.conditions) {
-          enter(side, role.transitions[index].target, mark)
-          break
+    // Each side hears the other.
+    let side: Session.Side = isFromInverter ? .battery : .inverter
+    let range = transitions(side)
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let plan = transition(side, index)
+      if case .heard(let messages, let conditions) = plan.trigger {
+        var place = messages.lowerBound
+        while place < messages.upperBound, self.message(side, place) != message { place += 1 }
+        if place < messages.upperBound, holds(conditions, head, isOfBattery: side == .battery) {
+          return enter(side, plan.target, mark)
         }
       }
+      index += 1
     }
   }
 
@@ -316,33 +341,32 @@ public struct HandshakeMonitor: Sendable {
   public mutating func know(_ quantity: Quantity, _ isTrue: Bool) { values.set(quantity, isTrue) }
 
   private mutating func step(_ side: Session.Side, _ mark: Mark) {
-    let role = side == .battery ? battery : inverter
-    guard !role.states.isEmpty else { return }
-    let state = side == .battery ? batteryState : inverterState
     let began = side == .battery ? batteryBegan : inverterBegan
-    for index in role.states[state].transitions {
-      let transition = role.transitions[index]
+    let range = transitions(side)
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let plan = transition(side, index)
       var isDue = false
-      switch transition.trigger {
-      case .heard: continue
+      switch plan.trigger {
+      case .heard: break
       case .complete(let messages, let within):
         isDue = true
-        for message in role.messages[messages] where lastHeard[Int(message)] == .min || now &- lastHeard[Int(message)] > within {
-          isDue = false
+        for place in messages {
+          let last = heard[Int(message(side, place))].last_us
+          if last == .min || now &- last > within { isDue = false }
         }
       case .silence(let messages, let time):
         var last = began
-        for message in role.messages[messages] { last = max(last, lastHeard[Int(message)]) }
+        for place in messages { last = max(last, heard[Int(message(side, place))].last_us) }
         isDue = now &- last >= time
       case .quantity(let quantity, let wanted): isDue = values.isTrue(quantity) == wanted
       }
-      if isDue { return enter(side, transition.target, mark) }
+      if isDue { return enter(side, plan.target, mark) }
+      index += 1
     }
   }
 
   private mutating func enter(_ side: Session.Side, _ target: Int, _ mark: Mark) {
-    let role = side == .battery ? battery : inverter
-    guard !role.states.isEmpty else { return }
     account(side)
     if side == .battery {
       guard batteryState != target else { return }
@@ -353,7 +377,7 @@ public struct HandshakeMonitor: Sendable {
     }
     changeCount &+= 1
     if changes.count < HandshakeMonitor.mostChanges {
-      changes.append(Change(side: side, state: target, phase: role.states[target].phase, mark: mark))
+      changes.append(Change(side: side, state: target, phase: side == .battery ? batteryPhase : inverterPhase, mark: mark))
     }
   }
 

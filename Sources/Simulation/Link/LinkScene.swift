@@ -92,7 +92,7 @@ public struct LinkScene: Sendable {
       wishUntil = max(wishUntil, now + 1)
       if now < 100 { wishUntil = now + 60 }
     } else {
-      target = max(-discharge * 0.98, min(charge * 0.98, target))
+      target = max(-discharge * 0.98, min(charge * 0.98, world.current(wanted: target)))
     }
     current += (target - current) * 0.3
     if abs(current) < 0.2 { current = 0 }

@@ -8,10 +8,18 @@ public struct LinkWorld: Sendable {
   public private(set) var battery: Session
   /// The inverter's end.
   public private(set) var inverter: Session
+  /// How the inverter takes what it hears.
+  public private(set) var reaction = InverterReaction()
+  /// Further batteries on the same bus, each with the inverter's talk to it (two packs of a Sofar).
+  public private(set) var pairs: [(battery: Session, inverter: Session)] = []
   /// A second battery that sends under the same IDs.
   private var second: Session?
   private let link: CompiledLink
-  private let batteryLink: CompiledLink
+  private var batteryLink: CompiledLink
+  /// Whether nothing passes between the two: the cable is in a socket that has no CAN.
+  public var isCut = false
+  /// Whether the battery's end says nothing: it listens first.
+  public var isBatteryMute = false
   /// What goes wrong.
   public let faults: [LinkFault]
   private var random: SplitMix64
@@ -53,6 +61,26 @@ public struct LinkWorld: Sendable {
     random = SplitMix64(seed: seed)
   }
 
+  /// Lets the inverter behave as real ones do, with some or all quirks of its definition.
+  public mutating func adopt(quirks: [String: Double]) { reaction = InverterReaction(quirks: quirks) }
+
+  /// Puts a further battery on the bus, which the same inverter asks under its own address.
+  /// - Returns: whether the protocol has that address and can do so.
+  public mutating func addBattery(address: UInt8) -> Bool {
+    let isKnown = link.dissection.plan.slots.contains { $0.hasAddress && $0.address == address }
+    guard isKnown, address != battery.address, !pairs.contains(where: { $0.battery.address == address }),
+      let battery = link.session(.battery, address: address), let inverter = link.session(.inverter, address: address)
+    else { return false }
+    pairs.append((battery, inverter))
+    return true
+  }
+
+  /// A through the battery that the inverter takes or gives, of what is wanted: within what it heard, as far as it minds.
+  public mutating func current(wanted: Double) -> Double {
+    if fault(.ignoresLimits) != nil { return wanted }
+    return reaction.current(wanted: wanted, inverter)
+  }
+
   private func fault(_ kind: LinkFault.Kind) -> LinkFault? {
     faults.first { $0.kind == kind && $0.acts(at: Double(now_us) / 1e6) }
   }
@@ -70,11 +98,12 @@ public struct LinkWorld: Sendable {
       var until = end_us
       let isMute = fault(.wrongBitRate) != nil || isOff
       let values = said(ours)
-      if fault(.silentBattery) == nil, !isMute {
+      if fault(.silentBattery) == nil, !isMute, !isBatteryMute {
         until = min(until, talk(isBattery: true, values))
         if second != nil { until = min(until, talkSecond(values)) }
       }
       if fault(.silentInverter) == nil, !isMute { until = min(until, talk(isBattery: false, theirs)) }
+      if !isMute { until = min(until, talkPairs(values, theirs)) }
       until = min(until, noise(end_us))
       until = min(until, deliver())
       now_us = max(now_us + 1, min(end_us, until))
@@ -110,6 +139,27 @@ public struct LinkWorld: Sendable {
       case .send(let frame): send(frame, fromBattery: isBattery)
       }
     }
+  }
+
+  /// Further batteries say what the first does: packs in parallel.
+  private mutating func talkPairs(_ ours: QuantityValues, _ theirs: QuantityValues) -> Int64 {
+    var until = Int64.max
+    for index in pairs.indices {
+      for isBattery in [true, false] {
+        var next: Int64?
+        while next == nil {
+          let action =
+            isBattery
+            ? pairs[index].battery.next(now_us: now_us, values: ours) : pairs[index].inverter.next(now_us: now_us, values: theirs)
+          switch action {
+          case .wait(let time): next = time
+          case .send(let frame): send(frame, fromBattery: isBattery)
+          }
+        }
+        until = min(until, next ?? .max)
+      }
+    }
+    return until
   }
 
   /// The other battery has values of its own.
@@ -164,12 +214,15 @@ public struct LinkWorld: Sendable {
   private mutating func deliver() -> Int64 {
     while let first = underway.first, first.due <= now_us {
       underway.removeFirst()
+      if isCut { continue }
       record(first.frame, at: first.due)
       if first.toBattery {
         battery.receive(first.frame, now_us: now_us)
         second?.receive(first.frame, now_us: now_us)
+        for index in pairs.indices { pairs[index].battery.receive(first.frame, now_us: now_us) }
       } else {
         inverter.receive(first.frame, now_us: now_us)
+        for index in pairs.indices { pairs[index].inverter.receive(first.frame, now_us: now_us) }
       }
     }
     return underway.first?.due ?? .max
@@ -227,13 +280,24 @@ public struct LinkWorld: Sendable {
     guard let fault = fault(.restart), !hasRestarted, let fresh = link.session(.inverter) else { return }
     hasRestarted = true
     inverter = fresh
+    reaction = InverterReaction(quirks: reaction.quirks)
     // A battery that says who it is only once, at its own start, stays silent about it.
     battery.forgetsIdentity = fault.amount > 0
   }
 
+  /// Puts another battery on the bus, or the same one under another protocol; it starts anew.
+  public mutating func replaceBattery(_ link: CompiledLink) {
+    guard let fresh = link.session(.battery) else { return }
+    batteryLink = link
+    battery = fresh
+  }
+
   /// Starts one end anew: for runs that are clean, with restarts as they happen.
   public mutating func restart(_ side: Session.Side) {
-    if side == .inverter, let fresh = link.session(.inverter) { inverter = fresh }
+    if side == .inverter, let fresh = link.session(.inverter) {
+      inverter = fresh
+      reaction = InverterReaction(quirks: reaction.quirks)
+    }
     if side == .battery, let fresh = batteryLink.session(.battery, address: battery.address) { battery = fresh }
   }
 }

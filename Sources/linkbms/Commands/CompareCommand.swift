@@ -25,7 +25,10 @@ struct CompareCommand: ToolCommand {
   var reference: String
   @Argument(help: ArgumentHelp("The capture in doubt.", valueName: "file"), completion: .file())
   var file: String?
-  @Flag(help: "Compare a recording of simulate --record with what this build's controller says to the same inputs.")
+  @Flag(
+    help:
+      "Compare a recording of simulate --record with what this build's controller says to the same inputs; a capture of CAN alone with what a controller may say."
+  )
   var engine = false
   @Option(help: ArgumentHelp("How far periods may be apart, as a fraction.", valueName: "fraction"))
   var tolerance = 0.5
@@ -49,17 +52,14 @@ struct CompareCommand: ToolCommand {
     let library = try world.library(options)
     if engine { return try compareWithEngine(library, in: &world) }
     guard let file else { return .failed }
-    let mine = try profiles(reference, library, in: &world)
-    let theirs = try profiles(file, library, in: &world)
+    let mine = try CaptureProfiles.read(reference, library, in: &world)
+    let theirs = try CaptureProfiles.read(file, library, in: &world)
     guard !mine.isEmpty, !theirs.isEmpty else {
       throw WorldError(message: "\(mine.isEmpty ? reference : file): found no CAN frame")
     }
     var status = ExitStatus.done
     for (index, other) in theirs.enumerated() {
-      // The bus of the same name, or the one that speaks the same, or the same place.
-      let partner =
-        mine.first { $0.identification.bus == other.identification.bus }
-        ?? mine.first { $0.identification.protocolName == other.identification.protocolName } ?? mine[min(index, mine.count - 1)]
+      let partner = CaptureProfiles.partner(of: other, at: index, in: mine)
       let comparison = TraceComparison(partner, other, tolerance: tolerance)
       if !comparison.differences.isEmpty { status = .findings }
       try show(comparison, partner, other, in: &world)
@@ -78,9 +78,7 @@ struct CompareCommand: ToolCommand {
     while try capture.readWindow(into: &comparison) { if world.isInterrupted { break } }
     let replay = comparison.replay
     for problem in replay.problems { world.note("linkbms: \(capture.name): \(problem)") }
-    guard replay.starts > 0 else {
-      throw WorldError(message: "\(capture.name): found no engine records, expected a recording of simulate --record")
-    }
+    guard replay.starts > 0 else { return try inferStates(link, verdict?.bus, in: &world) }
     try world.print("\(capture.name): \(replay.differing) of \(replay.steps) steps of the controller differ")
     if let first = replay.first {
       try world.print("  first step \(first.step), at \(ValueText.decimal(first.time.nanoseconds, decimals: 9)) s")
@@ -96,19 +94,32 @@ struct CompareCommand: ToolCommand {
     return replay.differing == 0 && comparison.differing == 0 && replay.problems.isEmpty ? .done : .findings
   }
 
-  private func profiles(_ path: String, _ library: DefinitionLibrary, in world: inout some World) throws -> [TraceProfile] {
-    var capture = try CaptureInput(path: path, format: nil)
-    var census = TrafficCensus()
-    try capture.peekRecords(bytes: TableChooser.identifyingBytes, into: &census)
-    let verdicts = ProtocolIdentifier(library).identify(census)
-    var sink = ProfileSink(profiles: verdicts.map { TraceProfile(library, $0) })
-    var progress = Progress(of: capture.name, world.terminal)
-    while try capture.readWindow(into: &sink) {
-      if world.isInterrupted { break }
-      world.show(&progress, capture.progress)
+  /// Without the controller's own records its status is what the frames to the inverter show, held against the specification.
+  private func inferStates(_ link: CompiledLink?, _ bus: String?, in world: inout some World) throws -> ExitStatus {
+    var capture = try CaptureInput(path: reference, format: nil)
+    var inference = StateInference(link, bus: bus ?? "")
+    while try capture.readWindow(into: &inference) { if world.isInterrupted { break } }
+    guard inference.cycles > 0, let link else {
+      throw WorldError(
+        message:
+          "\(capture.name): found neither engine records nor a battery's limits, expected a recording of simulate --record or a "
+          + "capture of a link in a known protocol")
     }
-    world.end(&progress)
-    return sink.profiles.filter { !$0.voices.isEmpty }
+    try world.print(
+      "\(capture.name): CAN only: the controller's status as \(link.definition.protocolName) shows it in \(inference.cycles) cycles"
+    )
+    let start = inference.changes.first?.mark.time.nanoseconds ?? 0
+    for change in inference.changes {
+      let name = change.status.rawValue + String(repeating: " ", count: max(0, 14 - change.status.rawValue.count))
+      try world.print("  \(ScenarioTime.text(Double(change.mark.time.nanoseconds &- start) / 1e9))  \(name)\(change.reason)")
+    }
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    for oddity in inference.oddities {
+      let times = oddity.count > 1 ? ", \(oddity.count) ×" : ""
+      try world.print(style.alarming("not plausible") + ": \(oddity.text), first at record \(oddity.first.record)\(times)")
+    }
+    if inference.oddities.isEmpty { try world.print("  nothing that a LinkMaster would not have said") }
+    return inference.oddities.isEmpty ? .done : .findings
   }
 
   private func show(_ comparison: TraceComparison, _ mine: TraceProfile, _ other: TraceProfile, in world: inout some World) throws {
@@ -137,19 +148,4 @@ struct CompareCommand: ToolCommand {
       )
     }
   }
-}
-
-/// Hands each record to the profile of its bus.
-private struct ProfileSink: RecordSink {
-  var profiles: [TraceProfile]
-  mutating func busAppeared(_ bus: BusID, named name: String) {
-    for index in profiles.indices { profiles[index].busAppeared(bus, named: name) }
-  }
-  mutating func receive(_ record: borrowing CANRecord) {
-    for index in profiles.indices { profiles[index].receive(record) }
-  }
-  mutating func receive(_ record: SideRecord) {
-    for index in profiles.indices { profiles[index].receive(record) }
-  }
-  mutating func report(_ problem: CaptureProblem) {}
 }

@@ -35,6 +35,10 @@ struct DiagnoseCommand: LiveCommand {
   var protocolName: String?
   @Option(help: ArgumentHelp("Its variant.", valueName: "name"))
   var variant: String?
+  @Option(
+    help: ArgumentHelp("A known-good capture: where FILE goes another way is a finding (R28).", valueName: "file"),
+    completion: .file())
+  var reference: String?
   @Option(help: ArgumentHelp("Explain a rule at length, such as R10, or each rule that was found: all.", valueName: "rule"))
   var explain: String?
   @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
@@ -140,7 +144,7 @@ struct DiagnoseCommand: LiveCommand {
       world.show(&progress, capture.progress)
     }
     world.end(&progress)
-    let diagnosis = sink.run.diagnose()
+    let diagnosis = sink.run.diagnose(besides: try comparisons(file, library, in: &world))
     let style = TextStyle(usesColour: world.terminal.usesColour)
     if (format ?? world.defaultFormat) == .json {
       try world.write(DiagnosisText.json(diagnosis, of: capture.name))
@@ -169,6 +173,19 @@ struct DiagnoseCommand: LiveCommand {
     }
     let problems = world.report(sink.problems, of: capture.name)
     return max(problems, diagnosis.hasErrors ? .findings : .done)
+  }
+
+  /// The buses of the capture beside those of the known-good one.
+  private func comparisons(
+    _ file: String, _ library: DefinitionLibrary, in world: inout some World
+  ) throws -> [(bus: String, comparison: TraceComparison)] {
+    guard let reference else { return [] }
+    guard file != "-" else { throw WorldError(message: "--reference: standard input can be read once only; name a file") }
+    let mine = try CaptureProfiles.read(reference, library, in: &world)
+    guard !mine.isEmpty else { throw WorldError(message: "\(reference): found no CAN frame, expected a known-good capture") }
+    return try CaptureProfiles.read(file, library, in: &world).enumerated().map { index, other in
+      (other.identification.bus, TraceComparison(CaptureProfiles.partner(of: other, at: index, in: mine), other))
+    }
   }
 
   private func printRule(_ name: String, _ book: RuleBook, in world: inout some World) throws -> ExitStatus {

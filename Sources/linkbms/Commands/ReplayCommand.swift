@@ -113,7 +113,8 @@ struct ReplayCommand: LiveCommand {
       guard let address = parts.last else { continue }
       if parts.count == 2 {
         guard let bus = capture.names.firstIndex(of: parts[0]) else {
-          throw WorldError(message: "--to: found \"\(parts[0])\", expected a bus of the capture: \(capture.names.joined(separator: ", "))")
+          throw WorldError(
+            message: "--to: found \"\(parts[0])\", expected a bus of the capture: \(capture.names.joined(separator: ", "))")
         }
         targets[bus] = addresses.count
       } else {
@@ -133,7 +134,7 @@ struct ReplayCommand: LiveCommand {
       guard let port = targets[Int(record.bus.index)], !record.frame.flags.contains(.error) else { continue }
       var frame = record.frame
       for (old, new) in ids where frame.id == old { frame.id = new }
-      for change in changes { change(&frame) }
+      for change in changes { change.apply(to: &frame) }
       items.append(ReplayJob.Item(port: port, frame: frame, due_ns: due))
     }
     var ports: [any BusPort] = []
@@ -181,7 +182,7 @@ struct ReplayCommand: LiveCommand {
         if let last, seconds > last { break }
         var record = record
         for (old, new) in ids where record.frame.id == old { record.frame.id = new }
-        for change in changes { change(&record.frame) }
+        for change in changes { change.apply(to: &record.frame) }
         let due = clock.due(record.time) / 1_000_000
         if step {
           guard TerminalDevice(descriptor: 0).awaitLine() else { return .done }
@@ -220,35 +221,8 @@ struct ReplayCommand: LiveCommand {
   }
 
   /// What `--set` does to a frame, under the definitions that the capture speaks.
-  private func changes(_ capture: CapturedFrames) throws(WorldError) -> [(inout CANFrame) -> Void] {
-    var list: [(inout CANFrame) -> Void] = []
-    for (name, text) in try pairs(set, "--set") {
-      guard let value = Double(text) else {
-        throw WorldError(message: "--set: found \"\(text)\", expected a number behind \(name)=")
-      }
-      var isKnown = false
-      var known: [String] = []
-      for link in capture.links {
-        let plan = link.dissection.plan
-        known += link.dissection.signals.map(\.name)
-        for (message, layout) in plan.messages.enumerated() {
-          for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount)
-          where link.dissection.signals[signal].name == name {
-            isKnown = true
-            let (raw, fits) = plan.signals[signal].raw(thousandths: Int64(max(-9e12, min(9e12, value * 1000))), scale: 1000)
-            guard fits else { throw WorldError(message: "--set: \(name) cannot hold \(text)") }
-            let slots = Set(plan.slots.filter { Int($0.message) == message }.map(\.id))
-            let field = plan.signals[signal]
-            list.append { frame in if slots.contains(frame.id) { frame.head = field.storing(raw, in: frame.head) } }
-          }
-        }
-      }
-      guard isKnown else {
-        throw WorldError(
-          message: "--set: found \"\(name)\", expected a signal of the capture's protocol" + NearestName.hint(name, in: known))
-      }
-    }
-    return list
+  private func changes(_ capture: CapturedFrames) throws(WorldError) -> [SignalChange] {
+    try SignalChange.parse(set, "--set", capture.links.map(\.dissection))
   }
 
   // MARK: Against a simulated partner

@@ -41,7 +41,7 @@ struct RunCommand: ToolCommand {
   var can: String?
   @Option(help: ArgumentHelp("A second bus, on which the same is said.", valueName: "bus"))
   var can2: String?
-  @Option(help: ArgumentHelp("The tap of the chains: \(TapAddress.expected); a second one is that of BMS2.", valueName: "tap"))
+  @Option(help: ArgumentHelp("The tap of the chains: \(LineAddress.expected); a second one is that of BMS2.", valueName: "tap"))
   var chain: [String] = []
   @Option(help: ArgumentHelp("The tap of the PDU; the first --chain unless named.", valueName: "tap"))
   var pdu: String?
@@ -255,8 +255,8 @@ struct RunCommand: ToolCommand {
     var parts = RunLoop.Parts()
     do throws(PortError) {
       for bus in buses { parts.ports.append(try PortOpener.open(try PortAddress(bus))) }
-      for tap in chain { parts.lines.append(try TapAddress(tap).open()) }
-      if let pdu, !chain.contains(pdu) { parts.lines.append(try TapAddress(pdu).open()) }
+      for tap in chain { parts.lines.append((tap, try LinePort(LineAddress(tap)))) }
+      if let pdu, !chain.contains(pdu) { parts.lines.append((pdu, try LinePort(LineAddress(pdu)))) }
     } catch { throw WorldError(message: error.description) }
     if let scenario { parts.plant = VirtualPlant(scenario) }
     return parts

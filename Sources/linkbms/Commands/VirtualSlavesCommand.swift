@@ -26,7 +26,7 @@ struct VirtualSlavesCommand: ToolCommand {
   var config: String?
   @Option(help: ArgumentHelp("A scenario: battery, load and faults.", valueName: "file"), completion: .file())
   var plant: String?
-  @Option(help: ArgumentHelp("The line: \(TapAddress.expected); with TCP it waits there, port 0 = any.", valueName: "tap"))
+  @Option(help: ArgumentHelp("The line: \(LineAddress.expected); with TCP it waits there, port 0 = any.", valueName: "tap"))
   var chain: String
   @Option(help: ArgumentHelp("A, positive while charging, as far as the controller allows.", valueName: "amperes"))
   var load: Double?
@@ -42,8 +42,8 @@ struct VirtualSlavesCommand: ToolCommand {
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     var virtual = VirtualPlant(try scenario(in: &world))
-    let line: any LineChannel
-    do throws(PortError) { line = try TapAddress(chain).listen() } catch { throw WorldError(message: error.description) }
+    let line: PlayedLine
+    do throws(PortError) { line = try PlayedLine(chain) } catch { throw WorldError(message: error.description) }
     defer { line.close() }
     try world.print("ready \(line.name)")
     try world.flush()
@@ -57,13 +57,14 @@ struct VirtualSlavesCommand: ToolCommand {
       do throws(PortError) {
         try line.receive { event in
           switch event {
-          case .line(let text): if let content = TapLine(text) { virtual.receive(content, now_us: now) }
+          case .line(let bytes, _):
+            if let content = TapLine(String(decoding: bytes, as: UTF8.self)) { virtual.receive(content, now_us: now) }
           case .lost: virtual.disconnected()
           case .returned: break
           }
         }
-        let said = virtual.takeLines().map { $0.text + "\n" }.joined()
-        if !said.isEmpty { _ = try? line.send(said) }
+        let said = virtual.takeLines().map(\.text).joined(separator: "\n")
+        if !said.isEmpty { try line.write(said) }
       } catch { throw WorldError(message: "\(line.name): \(error)") }
       if virtual.switches.isConnected != wasConnected {
         wasConnected.toggle()
@@ -167,5 +168,67 @@ enum PlantOrder {
     let parts = word.split(separator: ":").map { Int($0) }
     guard let last = parts.last ?? nil, (1...15).contains(last) else { return nil }
     return (parts.count == 2 && parts[0] == 2 ? .bms2 : .bms1, last)
+  }
+}
+
+/// The line on which slaves are played: a TCP port that waits, or a serial device.
+private enum PlayedLine {
+  case tcp(TapListener)
+  case serial(String, LinePort)
+
+  init(_ text: String) throws(PortError) {
+    // Port 0 is no place to go to, but one to wait at.
+    if text.hasPrefix("tap+tcp://"), text.hasSuffix(":0") {
+      self = .tcp(try TapListener(host: String(text.dropFirst(10).dropLast(2)), port: 0))
+      return
+    }
+    switch try LineAddress(text) {
+    case .tcp(let host, let port): self = .tcp(try TapListener(host: host, port: port))
+    case .serial: self = .serial(text, try LinePort(LineAddress(text)))
+    }
+  }
+
+  var name: String {
+    switch self {
+    case .tcp(let listener): listener.name
+    case .serial(let name, _): name
+    }
+  }
+  var descriptor: Int32 {
+    switch self {
+    case .tcp(let listener): listener.descriptor
+    case .serial(_, let port): port.descriptor
+    }
+  }
+  var wakeTime_ns: Int64? {
+    switch self {
+    case .tcp(let listener): listener.wakeTime_ns
+    case .serial(_, let port): port.wakeTime_ns
+    }
+  }
+
+  func receive(_ take: (LineEvent) -> Void) throws(PortError) {
+    switch self {
+    case .tcp(let listener): listener.receive(take)
+    case .serial(_, let port): try port.receive(take)
+    }
+  }
+
+  /// What finds no room is lost, as on a real line.
+  func write(_ text: String) throws(PortError) {
+    switch self {
+    case .tcp(let listener): _ = listener.write(text.utf8)
+    case .serial(_, let port): _ = try port.write(text.utf8)
+    }
+  }
+
+  /// A serial line cannot be hung up from here.
+  func hangUp() { if case .tcp(let listener) = self { listener.hangUp() } }
+
+  func close() {
+    switch self {
+    case .tcp(let listener): listener.close()
+    case .serial(_, let port): port.close()
+    }
   }
 }

@@ -20,7 +20,9 @@ final class LiveHub {
   private(set) var jobs: [Entry] = []
   /// The bus that the session listens to beside its jobs.
   private(set) var listener: BusListener?
-  /// What has to be said of jobs that ended.
+  /// Jobs that ended and have something to show.
+  private var ended: [Entry] = []
+  /// What else has to be said.
   private var news: [String] = []
   /// The worst that ended jobs came to.
   private(set) var worst = ExitStatus.done
@@ -119,25 +121,22 @@ final class LiveHub {
     jobs.remove(at: index)
     entry.job.stop(now)
     let context = entry.job.context
-    let text = context.output.takeText()
-    context.output.file?.close()
-    if !text.isEmpty { news.append(String(text.dropLast())) }
-    if let failure = context.failure {
-      worst = max(worst, failure.status)
-      news.append("linkbms: [\(entry.number)] \(context.title): \(failure.message)")
-    } else {
-      worst = max(worst, context.status)
-      news.append("linkbms: [\(entry.number)] ended: \(context.title)")
-    }
+    worst = max(worst, context.failure?.status ?? context.status)
+    ended.append(entry)
   }
 
   /// Whether something is to be said of jobs that ended.
-  var hasNews: Bool { !news.isEmpty }
+  var hasNews: Bool { !news.isEmpty || !ended.isEmpty }
 
-  /// What jobs have to show, as lines.
+  /// What jobs have to show, as whole lines.
   func takeNews() -> String {
     var text = ""
     for job in all { text += job.context.output.takeText() }
+    for entry in ended {
+      text += entry.job.context.output.takeText() + entry.epitaph + "\n"
+      entry.job.context.output.file?.close()
+    }
+    ended.removeAll()
     for line in news { text += line + "\n" }
     news.removeAll()
     return text
@@ -146,7 +145,21 @@ final class LiveHub {
   /// The same into a world: data as data, the rest for the person.
   func drain(into world: inout some World) throws(WorldError) {
     for job in all { try job.context.output.drain(into: &world) }
+    while !ended.isEmpty {
+      let entry = ended.removeFirst()
+      try entry.job.context.output.drain(into: &world)
+      entry.job.context.output.file?.close()
+      world.note(entry.epitaph)
+    }
     for line in news { world.note(line) }
     news.removeAll()
+  }
+}
+
+extension LiveHub.Entry {
+  /// What is said when it is over.
+  fileprivate var epitaph: String {
+    let title = job.context.title
+    return job.context.failure.map { "linkbms: [\(number)] \(title): \($0.message)" } ?? "linkbms: [\(number)] ended: \(title)"
   }
 }

@@ -17,6 +17,7 @@ struct InteractiveShell {
     for line in lines { editor.addToHistory(line) }
     history?.prepare(keeping: lines)
     session.history = { [unowned editor] in editor.history }
+    session.world.asked = AskedLines(editor)
   }
 
   /// Runs until the end; the exit status.

@@ -35,8 +35,8 @@ struct ShellCommand: ToolCommand {
     Signals.install(onSecondStop: .isRemembered)
     let session = ShellSession(world: .onStandardOutput, names: LibraryNames())
     if let file { try session.open(file) }
-    var status = try run(session)
-    status = max(status, session.endJobs())
+    let status = try run(session)
+    _ = session.endJobs()
     try session.world.flush()
     throw ExitCode(status)
   }
@@ -45,13 +45,14 @@ struct ShellCommand: ToolCommand {
     var worst: Int32 = 0
     for origin in origins {
       switch try session.run(script: origin) {
-      case .ends(let status): return status ?? worst
+      case .ends(let status): return status ?? max(worst, session.endJobs())
       case .goesOn(let status):
         worst = max(worst, status)
-        if Signals.stopRequest != nil || session.stops(after: status) { return worst }
+        if Signals.stopRequest != nil || session.stops(after: status) { return max(worst, session.endJobs()) }
       }
     }
-    guard interactive || (origins.isEmpty) else { return worst }
+    // What jobs of a script came to counts; a person has seen it.
+    guard interactive || (origins.isEmpty) else { return max(worst, session.endJobs()) }
     return InteractiveShell(session: session).run()
   }
 

@@ -43,6 +43,15 @@ struct ShellWorld: World {
 
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
 
+  /// The prompt's own line editor; `nil` in scripts, whose lines are commands and no answers.
+  var asked: AskedLines?
+
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    guard let asked else { throw WorldError(message: "nobody can be asked in a script: give the answers in a file") }
+    try flush()
+    return try asked.next(prompt)
+  }
+
   var isInterrupted: Bool { Signals.stopRequest != nil }
 
   /// What is typed there are commands, never a capture.

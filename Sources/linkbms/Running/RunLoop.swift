@@ -13,7 +13,7 @@ struct RunLoop {
   /// What a loop is made of.
   struct Parts {
     var ports: [any BusPort] = []
-    var lines: [any LineChannel] = []
+    var lines: [(name: String, port: LinePort)] = []
     /// Instead of lines: line 0.
     var plant: VirtualPlant?
     var recording: Recording?
@@ -93,9 +93,9 @@ struct RunLoop {
     let due = min(runtime.wake_us, min(until_us, parts.plant?.wake_us ?? .max))
     var until_ns = clock.monotonic_ns(due)
     for port in parts.ports { if let wake = port.wakeTime_ns { until_ns = min(until_ns, wake) } }
-    for line in parts.lines { if let wake = line.wakeTime_ns { until_ns = min(until_ns, wake) } }
+    for line in parts.lines { if let wake = line.port.wakeTime_ns { until_ns = min(until_ns, wake) } }
     if until_ns <= PortPoller.now_ns, clock.speed != 1 { return }
-    _ = PortPoller.wait(parts.ports.map(\.descriptor) + parts.lines.map(\.descriptor), until_ns: until_ns)
+    _ = PortPoller.wait(parts.ports.map(\.descriptor) + parts.lines.map(\.port.descriptor), until_ns: until_ns)
   }
 
   // MARK: In
@@ -119,10 +119,12 @@ struct RunLoop {
     for place in parts.lines.indices {
       let line = parts.lines[place]
       do throws(PortError) {
-        try line.receive { event in
+        try line.port.receive { event in
           switch event {
-          case .line(let text): if let content = TapLine(text) { runtime.receive(content, line: place, now_us: now) }
-          case .lost(let why): runtime.lost(.line(place), why, now_us: now)
+          case .line(let bytes, _):
+            guard let content = TapLine(String(decoding: bytes, as: UTF8.self)) else { return }
+            runtime.receive(content, line: place, now_us: now)
+          case .lost(let why): runtime.lost(.line(place), why.description, now_us: now)
           case .returned: runtime.returned(.line(place), now_us: now)
           }
         }
@@ -153,7 +155,9 @@ struct RunLoop {
   private mutating func say(_ text: String, on place: Int, _ now: Int64) {
     let line = parts.lines[place]
     do throws(PortError) {
-      if try line.send(text) == .full { runtime.doubt(.writeFailed(.line(place), "the line is full"), now_us: now) }
+      if try line.port.write(text.utf8.dropLast()) == .full {
+        runtime.doubt(.writeFailed(.line(place), "the line is full"), now_us: now)
+      }
     } catch { runtime.doubt(.writeFailed(.line(place), error.description), now_us: now) }
   }
 
@@ -293,7 +297,7 @@ struct RunLoop {
       } catch { failed = error.description }
     }
     for port in parts.ports { port.close() }
-    for line in parts.lines { line.close() }
+    for line in parts.lines { line.port.close() }
     parts.recording?.capture.close()
     parts.recording?.log.close()
     return failed

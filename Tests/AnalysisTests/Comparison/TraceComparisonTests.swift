@@ -31,6 +31,17 @@ import Testing
     #expect(compare(good, other).differences.isEmpty, "\(compare(good, other).differences)")
   }
 
+  @Test func aValueThatStandsStillOrRunsElsewhereIsTold() {
+    let still = Talk(seconds: 30) { values, _ in values[.packVoltage] = 633_000 }
+    let kinds = compare(good, still).differences
+    #expect(kinds.contains { $0.kind == .course && $0.text.contains("PackVoltage stands still at 633 V") }, "\(kinds)")
+    // A battery with half the cells; two thirds as many are no news.
+    let elsewhere = Talk(seconds: 30) { values, time in values[.packVoltage] = 300_000 + Int64(time * 100) }
+    #expect(compare(good, elsewhere).differences.contains { $0.kind == .course && $0.text.contains("PackVoltage runs from 300") })
+    let near = Talk(seconds: 30) { values, time in values[.packVoltage] = 420_000 + Int64(time * 100) }
+    #expect(!compare(good, near).differences.contains { $0.kind == .course })
+  }
+
   @Test func whatIsMissingMoreSlowerShorterOrSetOtherwiseIsSaid() {
     func kinds(_ talk: Talk) -> [TraceComparison.Difference] { compare(good, talk).differences }
     let missing = kinds(good.changed { record, _ in record.frame.id.number == 0x4280 ? [] : [record] })

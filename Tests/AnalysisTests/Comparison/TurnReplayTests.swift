@@ -78,7 +78,9 @@ import Testing
     return replay
   }
 
-  @Test(arguments: ["deye-hv-clean", "pylontech-hv-std-clean", "pylontech-hv-sofar-clean", "goodwe-pylon-clean"], [0, 300_000] as [Int64])
+  @Test(
+    arguments: ["deye-hv-clean", "pylontech-hv-std-clean", "pylontech-hv-sofar-clean", "goodwe-pylon-clean"],
+    [0, 300_000] as [Int64])
   func aCleanInverterGoesToItsEnd(name: String, latency: Int64) throws {
     let (link, records, address) = try Self.capture(name)
     let replay = try play(link, as: .inverter, records, address: address, latency: latency)

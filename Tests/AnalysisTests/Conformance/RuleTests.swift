@@ -373,6 +373,70 @@ extension CANFrame {
     #expect(jump(to: 1000).contains(.R16) && !jump(to: 2000).contains(.R16))
   }
 
+  @Test func r08NothingChangesAfterTheBatterySideWasSetOtherwise() {
+    // The battery side speaks Sofar for 15 s, then what the Deye asks for; the inverter asks as before and takes nothing.
+    func talk(after seconds: Double, amperes: Int64 = 0, news: Bool = false) -> Diagnosis {
+      let still: (inout QuantityValues, Double) -> Void = { values, _ in
+        values[.packCurrent] = amperes
+        values.set(.charging, false)
+      }
+      let before = Talk("sofar1", seconds: 15, faults: [LinkFault(.silentInverter)], change: still)
+      var after = Talk("deye-hv", seconds: 15.5 + seconds, faults: [LinkFault(.silentBattery, until: 15.5)], change: still)
+      if news {
+        after.records += after.records.filter { Talk.time($0) > 20 && $0.frame.id.number == 0x4200 }.map {
+          Talk.copy($0, after: 0.5) { $0.id = .extended(0x8200) }
+        }
+      }
+      return Talk(records: before.records + after.records).diagnosis()
+    }
+    let found = talk(after: 20)
+    #expect(
+      found.findings.contains { $0.rule == .R08 && $0.severity == .note },
+      "\(found.findings.map(\.text)) \(found.buses[0].identification.others)")
+    #expect(found.findings.contains { $0.text.contains("changed from Sofar") }, "\(found.findings.map(\.text))")
+    // Looked at for less than ten seconds, with current flowing, or with a question that is new.
+    #expect(!talk(after: 8).findings.contains { $0.rule == .R08 })
+    #expect(!talk(after: 20, amperes: 1_200).findings.contains { $0.rule == .R08 })
+    #expect(!talk(after: 20, news: true).findings.contains { $0.rule == .R08 })
+  }
+
+  @Test func r27TheLinkIsFineOrNot() {
+    #expect(Talk(seconds: 40).diagnosis().findings.map(\.rule) == [.R27])
+    // Anything above a note, and it is not said.
+    let without = Talk(seconds: 40).changed { record, _ in record.frame.id.number == 0x4220 ? [] : [record] }.diagnosis()
+    #expect(!without.findings.contains { $0.rule == .R27 } && without.findings.contains { $0.severity > .note })
+  }
+
+  @Test func r28BesideAReference() {
+    func beside(_ talk: Talk, _ reference: Talk) -> Diagnosis {
+      func profile(_ talk: Talk) -> TraceProfile {
+        var census = TrafficCensus()
+        census.busAppeared(BusID(0), named: "can0")
+        for record in talk.records { census.receive(record) }
+        var profile = TraceProfile(Shipped.library, ProtocolIdentifier(Shipped.library).identify(census)[0])
+        profile.busAppeared(BusID(0), named: "can0")
+        for record in talk.records { profile.receive(record) }
+        return profile
+      }
+      var run = ConformanceRun(Shipped.library, Talk.book, SiteFacts(), verdicts: [profile(talk).identification])
+      run.busAppeared(BusID(0), named: "can0")
+      for record in talk.records { run.receive(record) }
+      return run.diagnose(besides: [("can0", TraceComparison(profile(reference), profile(talk)))])
+    }
+    let good = Talk(seconds: 30)
+    #expect(beside(good, good).findings.map(\.rule) == [.R27])
+    let other = Talk(seconds: 30) { values, _ in values[.chargeVoltageLimit] = 700_000 }
+    let finding = beside(other, good).findings.first { $0.rule == .R28 }
+    #expect(finding?.text == "unlike the reference: 00004220 Limits: ChargeVoltageLimit is 700 V, in the reference 681.6 V")
+  }
+
+  @Test func anInverterThatMeansAnotherBatteryIsNotShownOnline() {
+    let diagnosis = Talk("sofar1", seconds: 60, faults: [LinkFault(.wrongAddress)]).diagnosis()
+    #expect(diagnosis.findings.first?.rule == .R04)
+    let inverter = diagnosis.buses[0].timeline.filter { $0.side == .inverter }
+    #expect(inverter.count == 1 && inverter[0].text.contains("R04") && inverter[0].phase == "waiting", "\(inverter)")
+  }
+
   @Test func r17Direction() {
     func wrong(_ amperes: Int64) -> Set<RuleID> {
       Talk(seconds: 40) { values, _ in

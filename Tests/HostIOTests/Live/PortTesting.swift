@@ -101,7 +101,17 @@ final class Companion {
     try process.run()
   }
 
-  deinit { process.terminate() }
+  deinit { end() }
+
+  /// Not with SIGTERM: a program that a worker thread started inherits its mask, which blocks that.
+  func end() {
+    guard process.isRunning else { return }
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+  }
+
+  /// Readable when it said something.
+  var outputDescriptor: Int32 { output.fileHandleForReading.fileDescriptor }
 
   /// The next line of its output; `nil` at the end.
   func line() -> String? {

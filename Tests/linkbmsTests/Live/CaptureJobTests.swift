@@ -144,7 +144,7 @@ import Testing
     for words in [
       ["capture", "x", "--write", folder.file("a.log"), "--decode"], ["capture", "x", "--trigger", "R05"],
       ["decode", "--live", "x"],
-      ["diagnose", "--live", "x"], ["identify", "--live", "x"], ["info", "--live", "x"],
+      ["diagnose", "--live", "x"], ["identify", "--live", "x"], ["info", "--live", "x"], ["monitor", "x"],
     ] {
       var world = MemoryWorld(MemoryBuses())
       let port = SilentPort()

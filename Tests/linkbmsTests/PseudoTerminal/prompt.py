@@ -6,9 +6,11 @@ Usage: prompt.py PROGRAM [NAME...]. One line per case, "ok NAME" or "FAIL NAME";
 
 import io
 import os
+import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -423,6 +425,112 @@ def ctrl_c_ends_a_simulation_and_not_the_prompt(home):
     session = Session(home, columns=120)
     session.prompt().enter("simulate --speed 1 manual-page.yaml").expect("CHECKING")
     session.send("\x03").prompt().enter("echo alive").expect("\ralive").prompt().enter("quit")
+    assert session.status() == 0
+
+
+def network_bus():
+    """A multicast bus of this machine that nobody else uses."""
+    return f"udp://239.74.163.2:{random.randint(20000, 60000)}"
+
+
+class Sender:
+    """Another process that sends a frame again and again."""
+
+    def __init__(self, bus, frame):
+        self.process = subprocess.Popen([PROGRAM, "send", bus, frame, "--every", "50ms"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+@case
+def traffic_appears_above_an_intact_line(home):
+    bus = network_bus()
+    session = Session(home, columns=160, NO_COLOR="1")
+    session.prompt().enter(f"decode --live {bus} --protocol deye-hv &").expect("[1] decode --live").prompt()
+    session.child.logfile_read = log = io.StringIO()
+    session.send("echo half").expect("half").send("\x1b[D\x1b[D")
+    with Sender(bus, "4210#D80E000000003200"):
+        for _ in range(5):
+            session.expect("PackVoltage 380.0 V")
+    time.sleep(0.3)
+    # The cursor still stands between "ha" and "lf".
+    session.send("X\r").expect("\rhaXlf").prompt()
+    lines = screen(log.getvalue(), 160)
+    assert sum("Totals" in line for line in lines) >= 5, lines
+    assert sum("echo haXlf" in line for line in lines) == 1, lines
+    # No frame stands in the line that was typed, and the line in none of the frames.
+    assert not any("echo" in line and "Totals" in line for line in lines), lines
+    session.enter("stop").expect("[1] ended: decode --live").prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
+def findings_come_while_nothing_is_typed(home):
+    bus = network_bus()
+    session = Session(home, columns=120)
+    session.child.timeout = 40
+    session.prompt().enter(f"diagnose --live {bus} &").expect("[1] diagnose").prompt()
+    with Sender(bus, "4200#0000000000000000"):
+        session.expect("R02")
+    session.enter("jobs").expect("[1] diagnose --live").prompt()
+    session.enter("stop 1").expect("R02 request-unanswered").expect("[1] ended").prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
+def sending_needs_arm_and_the_prompt_shows_it(home):
+    bus = network_bus()
+    session = Session(home, columns=120)
+    session.prompt().enter(f"send {bus} 123#01").expect("is not armed: nothing is sent on it before").prompt()
+    session.enter(f"arm {bus}").expect(f"linkbms armed: {bus}> ")
+    session.enter(f"send {bus} 123#01; echo sent $?").expect("\rsent 0").expect(f"armed: {bus}> ")
+    session.enter("disarm").prompt().enter(f"send {bus} 123#01").expect("is not armed").prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
+def jobs_are_whole_when_the_prompt_ends(home):
+    bus = network_bus()
+    session = Session(home, columns=120)
+    session.prompt().enter(f"capture {bus} --write site.log &").expect("[1] capture").prompt()
+    with Sender(bus, "123#01"):
+        session.enter("sleep 1").prompt()
+    session.send("\x04")
+    session.expect("frames in site.log")
+    assert session.status() == 0
+    lines = open(os.path.join(home, "site.log")).read().splitlines()
+    assert len(lines) > 5 and all("udp 123#01" in line for line in lines), lines
+
+
+@case
+def a_monitor_takes_keys_and_gives_the_terminal_back(home):
+    bus = network_bus()
+    session = Session(home, columns=120)
+    session.prompt()
+    with Sender(bus, "4210#D80E000000003200"):
+        session.enter(f"monitor {bus} --protocol deye-hv").expect("Totals  PackVoltage 380.0 V").expect("q quit")
+        session.send("h")
+        time.sleep(0.6)
+        session.send("hn").expect("Totals")
+        session.send("q").prompt()
+    session.enter("echo typed").expect("\rtyped").prompt().enter("! stty -a | grep -c -- ' icanon.* echo '; true").prompt().enter("quit")
+    assert session.status() == 0
+
+
+@case
+def control_c_ends_a_live_command_and_not_the_prompt(home):
+    bus = network_bus()
+    session = Session(home, columns=120)
+    session.prompt()
+    with Sender(bus, "123#01"):
+        session.enter(f"capture {bus}").expect("udp 123#01")
+        session.send("\x03").prompt()
+    session.enter("echo alive").expect("\ralive").prompt().enter("quit")
     assert session.status() == 0
 
 

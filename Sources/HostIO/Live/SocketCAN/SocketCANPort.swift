@@ -97,7 +97,7 @@ public final class SocketCANPort: BusPort {
     "open a CAN socket: this kernel has no CAN (modprobe can_raw may load it; udp://, slcan:// and socketcand:// need none)"
 
   /// Lets only these frames through, from now on; what waits already still comes. No filter lets nothing through but error frames.
-  /// - Parameter joined: a frame must pass all of them instead of one.
+  /// - Parameter joined: a frame must pass all of them instead of one. With two or more the kernel then withholds error frames.
   public func setFilters(_ filters: [Filter], joined: Bool = false) throws(PortError) {
     self.filters = filters
     filtersAreJoined = joined

@@ -58,11 +58,12 @@ struct LineStream {
     }
   }
 
-  /// Hands over text. `.full` = none of it was taken.
-  mutating func send(_ text: String) -> (result: SendResult, failure: String?) {
-    guard output.count + text.utf8.count <= LineStream.most else { return (.full, flush()) }
-    output += Array(text.utf8)
-    return (.sent, flush())
+  /// Hands over bytes. `.full` = none of them were taken. The next `receive` tells if the other end is gone.
+  mutating func send(_ bytes: [UInt8]) -> SendResult {
+    guard output.count + bytes.count <= LineStream.most else { return .full }
+    output += bytes
+    _ = flush()
+    return .sent
   }
 
   /// Writes what can be written now. Returns why the other end is gone.

@@ -1,0 +1,184 @@
+private import CPorts
+private import Glibc
+
+/// Bytes to and from a TCP server or a serial device that may go away and come back. Nothing blocks but `open`.
+final class ByteLink {
+  enum Change {
+    case opened
+    case lost(PortError)
+  }
+
+  let place: LinkPlace
+  /// When `pump` wants to be called, monotonic ns.
+  private(set) var wakeTime_ns: Int64?
+  private var handle: LinkHandle?
+  private var connecting: (descriptor: Int32, until_ns: Int64)?
+  private var addresses: LinkAddresses?
+  private var attempt = 0
+  private var unsent: [UInt8] = []
+  private var pendingLoss: PortError?
+  private var isClosed = false
+  private var buffer = [UInt8](repeating: 0, count: 65_536)
+  /// Bytes that may wait to be sent.
+  static let capacity = 65_536
+  private static let retry_ns: Int64 = 1_000_000_000
+  private static let patience_ns: Int64 = 5_000_000_000
+
+  init(_ place: LinkPlace) { self.place = place }
+
+  deinit { close() }
+
+  /// Readable when bytes wait; −1 while there is no connection.
+  var descriptor: Int32 { handle?.descriptor ?? -1 }
+  var isOpen: Bool { handle != nil }
+
+  /// Connects, within five seconds.
+  func open() throws(PortError) {
+    switch place {
+    case .serial(let device, let rate): handle = try LinkHandle.serial(device: device, rate: rate)
+    case .tcp(let host, let port):
+      let addresses = try LinkAddresses(host: host, port: port)
+      self.addresses = addresses
+      var code = ECONNREFUSED
+      for place in 0..<addresses.count {
+        let descriptor = addresses.start(place)
+        code = descriptor < 0 ? errno : ports_tcp_finish(descriptor, Int32(ByteLink.patience_ns / 1_000_000))
+        if code == 0 {
+          handle = .socket(descriptor)
+          attempt = place
+          return
+        }
+        if descriptor >= 0 { _ = Glibc.close(descriptor) }
+      }
+      throw failure(code)
+    }
+  }
+
+  private func failure(_ code: Int32) -> PortError {
+    switch code {
+    case ECONNREFUSED: .refused(place.description, reason: "nobody listens there (connection refused)")
+    case EINPROGRESS, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH: .refused(place.description, reason: "does not answer")
+    default: .system(HostError(place.description, attempt: "connect", code: code))
+    }
+  }
+
+  /// Sends what waits, reads what came, looks again for what is lost.
+  func pump(_ take: (UnsafeRawBufferPointer) -> Void) -> Change? {
+    guard !isClosed else { return nil }
+    guard let handle else { return lookAgain() ? .opened : nil }
+    if let pendingLoss { return lose(pendingLoss) }
+    flush()
+    for _ in 0..<16 {
+      let count = read(handle.descriptor, &buffer, buffer.count)
+      if count > 0 {
+        buffer.withUnsafeBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        if count < buffer.count { break }
+      } else if count < 0, errno == EINTR {
+        continue
+      } else if count < 0, errno == EAGAIN {
+        break
+      } else {
+        return lose(.vanished(place.description))
+      }
+    }
+    if let pendingLoss { return lose(pendingLoss) }
+    return nil
+  }
+
+  private func lose(_ error: PortError) -> Change {
+    handle?.close()
+    handle = nil
+    unsent = []
+    pendingLoss = nil
+    wakeTime_ns = PortPoller.now_ns &+ ByteLink.retry_ns
+    return .lost(error)
+  }
+
+  /// Drops the connection, because of what the other end said; it is looked for again.
+  func drop(_ error: PortError) -> Change { lose(error) }
+
+  private func lookAgain() -> Bool {
+    let now_ns = PortPoller.now_ns
+    if let (descriptor, until_ns) = connecting {
+      let code = ports_tcp_finish(descriptor, 0)
+      if code == 0 {
+        connecting = nil
+        return found(.socket(descriptor))
+      }
+      guard code != EINPROGRESS || now_ns >= until_ns else {
+        wakeTime_ns = now_ns &+ 20_000_000
+        return false
+      }
+      _ = Glibc.close(descriptor)
+      connecting = nil
+      attempt &+= 1
+      wakeTime_ns = now_ns &+ ByteLink.retry_ns
+      return false
+    }
+    guard let time_ns = wakeTime_ns, now_ns >= time_ns else { return false }
+    wakeTime_ns = now_ns &+ ByteLink.retry_ns
+    switch place {
+    case .serial(let device, let rate):
+      guard let opened = try? LinkHandle.serial(device: device, rate: rate) else { return false }
+      return found(opened)
+    case .tcp:
+      guard let descriptor = addresses?.start(attempt & 0xFFFF), descriptor >= 0 else {
+        attempt &+= 1
+        return false
+      }
+      connecting = (descriptor, now_ns &+ ByteLink.patience_ns)
+      wakeTime_ns = now_ns &+ 20_000_000
+      return false
+    }
+  }
+
+  private func found(_ handle: LinkHandle) -> Bool {
+    self.handle = handle
+    wakeTime_ns = nil
+    return true
+  }
+
+  /// Hands bytes over, all or none.
+  /// - Returns: whether there was room and a connection.
+  func write(_ bytes: [UInt8]) -> Bool {
+    guard handle != nil, pendingLoss == nil, unsent.count &+ bytes.count <= ByteLink.capacity else { return false }
+    unsent += bytes
+    flush()
+    return true
+  }
+
+  private func flush() {
+    guard let handle, !unsent.isEmpty else { return }
+    while !unsent.isEmpty {
+      let count: Int
+      if case .socket(let descriptor) = handle {
+        count = send(descriptor, unsent, unsent.count, Int32(MSG_NOSIGNAL))
+      } else {
+        count = Glibc.write(handle.descriptor, unsent, unsent.count)
+      }
+      if count > 0 {
+        unsent.removeFirst(min(count, unsent.count))
+      } else if count < 0, errno == EINTR {
+        continue
+      } else if count < 0, errno == EAGAIN {
+        wakeTime_ns = PortPoller.now_ns &+ 2_000_000
+        return
+      } else {
+        // Told by `pump`, which is called at once.
+        pendingLoss = .vanished(place.description)
+        wakeTime_ns = PortPoller.now_ns
+        return
+      }
+    }
+    wakeTime_ns = nil
+  }
+
+  func close() {
+    isClosed = true
+    handle?.close()
+    handle = nil
+    if let connecting { _ = Glibc.close(connecting.descriptor) }
+    connecting = nil
+    wakeTime_ns = nil
+  }
+}

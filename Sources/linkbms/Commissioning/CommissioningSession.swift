@@ -1,0 +1,119 @@
+import Controller
+import Formats
+import HostIO
+
+/// Runs a commissioning against a plant, a person or a script, and a state file.
+struct CommissioningSession {
+  private(set) var run: CommissioningRun
+  let text: CommissionText
+  let statePath: String
+  let configurationPath: String?
+  let saysYes: Bool
+  var script: AnswerScript?
+
+  init(
+    run: CommissioningRun, text: CommissionText, statePath: String, configurationPath: String?, saysYes: Bool, script: AnswerScript?
+  ) {
+    self.run = run
+    self.text = text
+    self.statePath = statePath
+    self.configurationPath = configurationPath
+    self.saysYes = saysYes
+    self.script = script
+  }
+
+  /// Until all is done, or nobody answers any more.
+  mutating func go(_ plant: inout some CommissioningPlant, in world: inout some World) throws -> ExitStatus {
+    do {
+      try obey(run.start(), &plant, in: &world)
+      while run.end == nil {
+        if world.isInterrupted {
+          try obey(run.leave(), &plant, in: &world)
+          break
+        }
+        if run.isWatching {
+          let step = try plant.step(isFine: run.wantsFineSteps)
+          try obey(run.take(step), &plant, in: &world)
+          continue
+        }
+        guard let question = run.question else { break }
+        guard let line = try answer(question, in: &world) else {
+          try obey(run.leave(), &plant, in: &world)
+          // A step that failed, and a script that says nothing to that: the failure is the result.
+          if question.id == "again" { break }
+          throw WorldError(
+            message: "no answer to \(run.step.number).\(question.id): \(question.text) The state is kept; --resume goes on here")
+        }
+        try obey(run.answer(line), &plant, in: &world)
+      }
+    } catch {
+      // Whatever went wrong, the contactors open.
+      try? plant.perform(.hold)
+      throw error
+    }
+    guard run.end == .finished else { return .findings }
+    let left = run.state.records.filter { $0.verdict == .skipped && $0.reason != "optional" }
+    try world.print("")
+    try world.print(
+      left.isEmpty
+        ? "All steps are passed. Congratulations: you have your own HV energy storage."
+        : "Done; skipped: \(left.map { "step \($0.number) (\($0.reason))" }.joined(separator: ", ")).")
+    return left.isEmpty ? .done : .findings
+  }
+
+  private mutating func obey(
+    _ outputs: [CommissioningRun.Output], _ plant: inout some CommissioningPlant, in world: inout some World
+  ) throws {
+    for output in outputs {
+      switch output {
+      case .show(let block): for line in text.lines(block) { try world.print(line) }
+      case .order(let order): try plant.perform(order)
+      case .save: try save()
+      case .write(let configuration): try write(configuration, in: &world)
+      }
+    }
+    try world.flush()
+  }
+
+  private func save() throws(WorldError) {
+    if let slash = statePath.lastIndex(of: "/"), slash > statePath.startIndex {
+      try? FileNames.makeFolder(String(statePath[..<slash]))
+    }
+    do throws(HostError) { try AtomicFile.write(Array(CommissioningStateFile.text(run.state).utf8), to: statePath) } catch {
+      throw WorldError(message: error.description)
+    }
+  }
+
+  private func write(_ configuration: Configuration, in world: inout some World) throws {
+    guard let configurationPath else {
+      return try world.print("  In force; written to no file, since --config names none.")
+    }
+    do throws(HostError) {
+      try AtomicFile.write(Array(ConfigurationFile.text(configuration).utf8), to: configurationPath)
+    } catch {
+      throw WorldError(message: error.description)
+    }
+    try world.print("  In force and written to \(configurationPath).")
+  }
+
+  /// From the script, by `--yes`, or from the person.
+  private mutating func answer(_ question: Question, in world: inout some World) throws -> String? {
+    let shown = text.question(question)
+    if script != nil || saysYes {
+      if let given = script?.answer(question.id, step: run.step.number) ?? assumed(question) {
+        for line in text.wrapped("\(shown) \(given)", indent: 2) { try world.print(line) }
+        return given
+      }
+      if script != nil { return nil }
+    }
+    for line in text.wrapped(shown, indent: 2) { try world.print(line) }
+    return try world.ask("\(run.step.number)> ")
+  }
+
+  /// What `--yes` answers: never a confirmation, and never what a step that failed is to do.
+  private func assumed(_ question: Question) -> String? {
+    guard saysYes, !question.isConfirmation, question.id != "again" else { return nil }
+    if case .yesNo = question.kind { return question.standard ?? "yes" }
+    return question.standard
+  }
+}

@@ -1,0 +1,53 @@
+import Bus
+import Controller
+import Formats
+
+/// The only thing that lets contactors close. It exists only where a person has typed the words.
+struct ContactorPermission: Sendable {
+  /// What has to be typed, in full and in small letters.
+  static let words = "close contactors"
+
+  /// - Parameter typed: what the person typed; anything but the words gives none.
+  init?(typed: String) { guard typed == Self.words else { return nil } }
+}
+
+/// What commissioning asks of the system that is being commissioned.
+enum CommissioningOrder: Sendable {
+  /// Opens the contactors and keeps them open. Always obeyed, at once.
+  case hold
+  /// Lets the controller close the contactors when every condition of its own holds as well.
+  case close(ContactorPermission)
+  /// A new configuration for the controller.
+  case configure(Configuration)
+  /// Say nothing on the inverter's bus, or speak again.
+  case mute(Bool)
+  /// "Reset BMS": clears a latched precharge error; contactors stay held.
+  case reset
+}
+
+/// What passed in one step of the controller.
+struct PlantStep: Sendable {
+  /// s since the start of the plant.
+  var time: Double
+  /// The controller behind the step: its outputs, values and events are those of this step.
+  var engine: Engine
+  /// What it was given.
+  var readings: Readings
+  /// What passed on the inverter's bus, both directions.
+  var frames: [CANRecord]
+  /// Whether inverter and battery have exchanged all they want; `nil` = this plant cannot tell.
+  var isOnline: Bool?
+}
+
+/// The system behind commissioning: simulated, or live. Its controller starts with the contactors held open.
+protocol CommissioningPlant {
+  /// For the report.
+  var name: String { get }
+  /// What the controller works by.
+  var configuration: Configuration { get }
+  /// Does what is asked.
+  mutating func perform(_ order: CommissioningOrder) throws(WorldError)
+  /// Waits for the next step of the controller.
+  /// - Parameter isFine: as many steps as there can be: a precharge takes a tenth of a second.
+  mutating func step(isFine: Bool) throws(WorldError) -> PlantStep
+}

@@ -1,0 +1,170 @@
+import Bus
+import Foundation
+import Formats
+import HostIO
+import Testing
+
+@testable import linkbms
+
+/// Live buses at the prompt and in scripts, on buses inside this process.
+@Suite struct LiveShellTests {
+  /// A session with buses of its own.
+  private final class Shell {
+    let folder: TestFolder
+    let session: ShellSession
+    let buses = MemoryBuses()
+
+    init() throws {
+      folder = try TestFolder()
+      let world = ShellWorld(
+        output: try ByteOutput(path: folder.file("out"), appending: true),
+        errors: try ByteOutput(path: folder.file("err"), appending: true, buffering: .none), terminal: Terminal())
+      session = ShellSession(world: world, names: NoNames())
+      session.variables["dir"] = folder.path
+      session.live.open = buses.open
+    }
+
+    func read(_ name: String) -> String { (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? "" }
+
+    func run(_ script: String) throws -> (output: String, errors: String, outcome: ShellSession.Outcome) {
+      let outcome = try session.run(script: .text(script))
+      try session.world.flush()
+      return (read("out"), read("err"), outcome)
+    }
+  }
+
+  @Test func nothingIsSentBeforeArm() throws {
+    let shell = try Shell()
+    let ear = try shell.buses.open("mem://a")
+    for line in [
+      "send mem://a 4200#00", "virtual battery --profile deye-hv --can mem://a &", "bridge mem://a mem://b &",
+      "replay --to mem://a \(Self.capture("deye-hv-clean"))",
+    ] {
+      let result = try shell.run(line)
+      #expect(result.errors.contains("mem://a is not armed") && result.outcome == .goesOn(2), "\(line): \(result)")
+    }
+    _ = try shell.run("arm mem://a\ndisarm mem://a\nsend mem://a 4200#00")
+    #expect(ear.counters.received == 0)
+    try ear.receive { _ in Issue.record("something was sent") }
+    #expect(try shell.run("arm mem://a\nsend mem://a 4200#00\narm").output == "mem://a\n")
+    var frames = 0
+    try ear.receive { _ in frames += 1 }
+    #expect(frames == 1)
+  }
+
+  private static func capture(_ name: String) -> String {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().path
+    return root + "/Captures/\(name)/capture.log"
+  }
+
+  @Test func jobsRunBesideTheScriptAndEndInOrder() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      capture mem://a --write $dir/a.log &
+      arm mem://a
+      send mem://a 123#01
+      send mem://a 123#02
+      jobs
+      stop 1
+      send mem://a 123#03
+      jobs
+      """)
+    #expect(result.outcome == .goesOn(0), "\(result)")
+    #expect(result.output == "[1] capture mem://a  2 frames\n", "\(result.output)")
+    #expect(result.errors.contains("[1] capture mem://a") && result.errors.contains("2 frames in \(shell.folder.file("a.log"))"))
+    #expect(try records(inFile: shell.folder.file("a.log")).map(\.frame.head) == [1, 2])
+    #expect(try shell.run("stop 7").errors.contains("there is no job 7"))
+    #expect(try shell.run("version &").errors.contains("'version' cannot go on in the background"))
+  }
+
+  @Test func theOutputOfAJobGoesWhereItWasToldTo() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      "decode --live mem://a --protocol deye-hv > $dir/log &\narm mem://a\nsend mem://a 4210#D80E\nstop\necho done")
+    #expect(result.output == "done\n" && shell.read("log").contains("Totals"), "\(result), \(shell.read("log"))")
+  }
+
+  @Test func expectsWaitsAndAsserts() throws {
+    let shell = try Shell()
+    let good = try shell.run(
+      """
+      open --live mem://a --protocol deye-hv
+      arm mem://a
+      send mem://a --protocol deye-hv Totals PackVoltage=380 Soc=50
+      expect Totals where 'PackVoltage > 300' within 1s
+      let x = PackVoltage
+      echo $x
+      assert 'PackVoltage = 380 and Soc = 50'
+      send mem://a 4200#00; send mem://a 4200#02
+      wait for Poll where 'Request = 2' within 1s
+      wait for 4200 within 0s
+      echo $?
+      """)
+    // The second question was used up by the wait before.
+    #expect(good.output == "380.0\n", "\(good)")
+    #expect(good.errors.contains("wait for: 4200: did not come within 0 s on a") && good.outcome == .goesOn(1), "\(good)")
+  }
+
+  @Test(arguments: [
+    ("expect Totals within 0s", "expect: Totals: did not come within 0 s on a"),
+    ("expect Totals where 'Soc > 60' within 0s", "expect: Totals where Soc > 60: did not come"),
+    ("assert 'Soc > 60'", "assert: Soc > 60 does not hold on a"),
+    ("assert 'CycleCount > 1'", "assert: CycleCount > 1 cannot be judged: no value of CycleCount has come on a"),
+  ])
+  func anUnmetExpectationStopsTheScriptWithStatus1(line: String, error: String) throws {
+    let shell = try Shell()
+    let begin = "open --live mem://a --protocol deye-hv\narm mem://a\nsend mem://a --protocol deye-hv Totals Soc=50\necho\necho\n"
+    let result = try shell.run(begin + line + "\necho not-this")
+    #expect(result.errors.contains(error) && result.outcome == .goesOn(1), "\(result)")
+    #expect(!result.output.contains("not-this"))
+    // Without stopping at errors it goes on, and the status tells.
+    let second = try shell.run("set onerror continue\n" + line + "\necho went-on $?")
+    #expect(second.output.contains("went-on 1"))
+  }
+
+  @Test(arguments: [
+    ("expect Totals", "no live bus is open"), ("open --live mem://a --protocol deye-hv\nexpect Totls", "did you mean \"Totals\""),
+    ("open --live mem://a --protocol deye-hv\nassert 'Sox > 1'", "did you mean \"Soc\""),
+    ("open --live mem://a\nexpect Totals within soon", "expected a time"), ("open --live nothing", "nothing: there is no such"),
+    ("open --live mem://a --protocol deye-hv\nexpect Totals whre x", "expected: expect MESSAGE"),
+    ("open --live mem://a --protocol deye-hv\nlet x = Soc", "no value has come"),
+    ("arm mem://a\nsend mem://a 4200#0g", "expected ID#DATA"), ("arm mem://a\nsend mem://a Totals Soc=1", "--protocol NAME"),
+    ("arm mem://a\nsend mem://a --protocol deye-hv Totals Sox=1", "did you mean \"Soc\""),
+  ])
+  func saysWhatIsWrong(script: String, error: String) throws {
+    let result = try Shell().run(script)
+    #expect(result.errors.contains(error) && result.outcome == .goesOn(2), "\(result)")
+  }
+
+  @Test func bothEndsOfALinkTalkInTheBackgroundAndFaultsAreTold() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      open --live mem://a --protocol deye-hv
+      arm mem://a
+      virtual battery --profile deye-hv --can mem://a --set PackVoltage=380 &
+      virtual inverter --profile deye-hv --can mem://a &
+      expect Totals where 'PackVoltage = 380' within 5s
+      tell 1 fault silent-battery
+      tell 1 nonsense
+      sleep 0.05
+      expect Totals within 1500ms
+      """)
+    #expect(result.errors.contains("expect: Totals: did not come within 1.5 s"), "\(result)")
+    #expect(result.outcome == .goesOn(1))
+    #expect(
+      result.output.contains("online: keeps answering") && result.output.contains("fault silent-battery 1.0"), "\(result.output)")
+    #expect(result.errors.contains("found \"nonsense\", expected fault KIND"))
+    #expect(shell.session.endJobs() == 0)
+  }
+
+  @Test func disarmEndsWhatSends() throws {
+    let shell = try Shell()
+    _ = try shell.run("arm mem://a\nsend mem://a 123#01 --every 1s &\ncapture mem://a &")
+    #expect(shell.session.live.jobs.count == 2)
+    let result = try shell.run("disarm\njobs")
+    #expect(shell.session.live.jobs.count == 1 && result.output.contains("[2] capture"), "\(result)")
+  }
+}
