@@ -37,7 +37,8 @@ let package = Package(
       dependencies: ["Bus", "Protocols", "Controller", "CZlib", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(name: "Analysis", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
-    .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
+    .target(name: "Runtime", dependencies: ["Bus", "Protocols", "Controller", "Formats"], swiftSettings: strict),
+    .target(name: "Simulation", dependencies: ["Bus", "Protocols", "Controller", "Formats", "Runtime"], swiftSettings: strict),
 
     // World.
     .target(
@@ -59,8 +60,9 @@ let package = Package(
     .executableTarget(
       name: "linkbms",
       dependencies: [
-        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Simulation", "HostIO", "Gateway",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "Gateway",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict,
       plugins: ["EmbedDissectors"]),
@@ -93,12 +95,15 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Analysis", "Formats", "Controller", "Protocols", "Bus"],
       swiftSettings: strict),
+    .testTarget(
+      name: "RuntimeTests", dependencies: ["Runtime", "Simulation", "Formats", "Controller", "Protocols", "Bus"],
+      swiftSettings: strict),
     .testTarget(name: "HostIOTests", dependencies: ["HostIO", "Formats", "Controller", "Bus"], swiftSettings: strict),
     .testTarget(
       name: "GatewayTests", dependencies: ["Gateway", "Analysis", "Formats", "Controller", "Bus", "HostIO"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
-      dependencies: ["linkbms", "Analysis", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],
+      dependencies: ["linkbms", "Analysis", "Runtime", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],
       exclude: ["PseudoTerminal"],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -20,7 +20,11 @@ void signals_wake(void) {
 
 static void on_stop(int number) {
   int saved = errno;
-  if (atomic_exchange(&stop_signal, number) != 0 && atomic_load(&second_stop_ends)) _exit(128 + number);
+  int none = 0;
+  // A hang-up may only mean "read your configuration": it does not take the place of a stop that nobody has looked at.
+  bool is_second = number == SIGHUP ? !atomic_compare_exchange_strong(&stop_signal, &none, number)
+                                    : atomic_exchange(&stop_signal, number) != 0;
+  if (is_second && atomic_load(&second_stop_ends)) _exit(128 + number);
   signals_wake();
   errno = saved;
 }

@@ -69,6 +69,13 @@ public enum FileNames {
     guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .failed(errno: errno) }
   }
 
+  /// The path of this program's own file.
+  public static var ownProgram: String? {
+    guard let path = realpath("/proc/self/exe", nil) else { return nil }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
   /// Removes a file; one that is not there is no error.
   public static func remove(_ path: String) { unlink(path) }
 

@@ -1,5 +1,6 @@
 public import Controller
 public import Protocols
+import Runtime
 
 /// One chain at the level of its frames: the master that the controller uses on a real wire, and virtual nodes at the other end.
 public struct ChainLink: Sendable {
@@ -83,46 +84,6 @@ public struct ChainLink: Sendable {
 
   /// Puts a complete scan into the readings.
   public func write(to readings: inout Readings, _ configuration: Configuration) {
-    let perModule = configuration.cellsPerModule(number)
-    let modules = configuration.slaves(number)
-    let measured = master.measurements
-    for module in 0..<modules {
-      let slot = number.index * 15 + module
-      for cell in 0..<perModule {
-        readings.cells[number.index * Readings.chainCells + module * perModule + cell] = ChainConversion.cell(
-          measured.cells[module * 14 + cell])
-      }
-      readings.stacks[slot] = ChainConversion.stack(measured.stacks[module])
-      var open: UInt8 = 0
-      var shorted: UInt8 = 0
-      for sensor in 0..<5 {
-        let code = measured.sensors[module * 5 + sensor]
-        readings.temperatures[slot * 5 + sensor] = ChainConversion.temperature(
-          code, resistance: configuration[.ntcResistance], beta: configuration[.ntcBeta])
-        if ChainConversion.isOpen(code) { open |= 1 << UInt8(sensor) }
-        if ChainConversion.isShorted(code) { shorted |= 1 << UInt8(sensor) }
-      }
-      readings.openSensors[slot] = open
-      readings.shortedSensors[slot] = shorted
-    }
-    readings.moduleCounts[number.index] = UInt8(clamping: master.found)
-    // A cell whose wire is open, or whose measurement failed its self-test, is not there: the count says so, and the controller opens.
-    var missing = 0
-    let diagnosis = master.diagnosis
-    for module in 0..<modules {
-      missing += diagnosis.isUntrusted(module) ? perModule : diagnosis.openWires[module].nonzeroBitCount
-    }
-    readings.cellCounts[number.index] = UInt16(clamping: modules * perModule - missing)
-  }
-}
-
-extension ChainMaster.Fault {
-  /// The module (from 0) that it is about; 255 = none in particular.
-  var module: UInt8 {
-    switch self {
-    case .noEcho, .wrongEcho: 255
-    case .silent(let module), .damaged(let module), .unexpected(let module), .notReady(let module), .restarted(let module):
-      UInt8(clamping: module)
-    }
+    readings.take(master, of: number, configuration)
   }
 }

@@ -2,6 +2,7 @@ public import Bus
 public import Controller
 public import Formats
 import Protocols
+import Runtime
 private import Glibc
 
 /// Engine, chains, PDU, cells and inverter in one virtual time. Everything comes from a scenario and its seed.
@@ -332,7 +333,7 @@ public struct Simulator: Sendable {
         readings.lostModules[chain.index] = 255
       case .failed(let fault):
         readings.arrived.insert(.failure(chain))
-        readings.lostModules[chain.index] = fault.module
+        readings.lostModules[chain.index] = fault.place
       case nil: break
       }
     }

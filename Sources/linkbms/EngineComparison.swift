@@ -3,6 +3,7 @@ import Bus
 import Controller
 import Formats
 import Protocols
+import Runtime
 import Simulation
 
 /// A recording of a run through this build's controller: its outputs, and what was said to the inverter against what the controller

@@ -27,7 +27,7 @@ enum CommandRegistry {
   static var tools: [any ParsableCommand.Type] {
     [
       DecodeCommand.self, IdentifyCommand.self, InfoCommand.self, ConvertCommand.self, DissectorsCommand.self,
-      ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self,
+      ChainCommand.self, DiagnoseCommand.self, CompareCommand.self, SimulateCommand.self, ReplayCommand.self, RunCommand.self,
       FaultMatrixCommand.self, ExportCommand.self, CloudCommand.self,
       CaptureCommand.self, MonitorCommand.self, BusCommand.self, SendCommand.self, BridgeCommand.self, VirtualCommand.self,
       ConfigCommand.self, VersionCommand.self,

@@ -23,14 +23,14 @@ public enum PDUText {
     case .current(let raw, let supply): return "current sensor \(raw) (raw), supply \(supply) mV"
     case .voltages(let input, let output): return "V-in \(input), V-out \(output) (raw)"
     case .outputs(let contactors, let status, let charge, let discharge):
-      let set = Contactors(rawValue: contactors)
-      var closed: [String] = []
-      if set.contains(.negative) { closed.append("negative") }
-      if set.contains(.precharge) { closed.append("precharge") }
-      if set.contains(.positive) { closed.append("positive") }
       let word = SystemStatus(rawValue: status)?.word ?? "status \(status)"
-      return "\(word), \(closed.isEmpty ? "all open" : closed.joined(separator: " + ") + " closed"), charge limit "
+      return "\(word), \(EventText.contactors(Contactors(rawValue: contactors))), charge limit "
         + "\(charge / 10).\(charge % 10) A, discharge limit \(discharge / 10).\(discharge % 10) A"
+    case .command(let contactors, let sequence, let life):
+      return "order \(sequence): \(EventText.contactors(Contactors(rawValue: contactors))), for \(life) ms"
+    case .answer(let contactors, let flags, let sequence, _):
+      return "PDU at order \(sequence): \(EventText.contactors(Contactors(rawValue: contactors)))"
+        + (flags.contains(.isLatched) ? ", latched open" : "") + (flags.contains(.hasRefused) ? ", refused to close" : "")
     }
   }
 }

@@ -124,9 +124,15 @@ public enum ChainCRC {
     var left = bytes
     while left > 0 {
       left -= 1
-      register ^= UInt8(truncatingIfNeeded: value >> UInt64(8 * left))
-      for _ in 0..<8 { register = register & 0x80 != 0 ? register << 1 ^ 0x2F : register << 1 }
+      register = next(register, UInt8(truncatingIfNeeded: value >> UInt64(8 * left)))
     }
+    return register
+  }
+
+  /// The CRC with one more byte.
+  public static func next(_ crc: UInt8, _ byte: UInt8) -> UInt8 {
+    var register = crc ^ byte
+    for _ in 0..<8 { register = register & 0x80 != 0 ? register << 1 ^ 0x2F : register << 1 }
     return register
   }
 }

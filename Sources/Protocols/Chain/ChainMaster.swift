@@ -25,6 +25,8 @@ public struct ChainMaster: Sendable {
     public var period: Int64 = 200_000
     /// OV and UV threshold of the chips, steps of 19.53 mV: a second opinion.
     public var thresholds: UInt16 = 0xD780
+    /// µs that an answer may take longer than on the wire: the way over a tap's line.
+    public var allowance: Int64 = 0
     /// A chain of one module of eight cells.
     public init() {}
   }
@@ -526,7 +528,7 @@ public struct ChainMaster: Sendable {
     attempt = isRepeat ? 1 : 0
     trouble = nil
     // (n + 1) frame times and a millisecond (§4.3, D).
-    deadline = now_us + Int64(answers + 1) * Int64(frame.generation == .b ? 25 : 29) + 1_000
+    deadline = now_us + Int64(answers + 1) * Int64(frame.generation == .b ? 25 : 29) + 1_000 + settings.allowance
     if frame.clusterID != 0 {
       // Gray order 0, 1, 3, 2.
       let id = Int(frame.clusterID & 0xF)

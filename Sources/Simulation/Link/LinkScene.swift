@@ -1,6 +1,7 @@
 public import Bus
 public import Formats
 import Protocols
+import Runtime
 
 /// A small battery and its inverter's wishes: enough life for a link to be judged by. The whole system is `Simulator`.
 public struct LinkScene: Sendable {
@@ -150,7 +151,7 @@ public struct LinkScene: Sendable {
     values[.cellCount] = cells * 1000
     values[.moduleCount] = modules * 1000
     values[.cellsPerModule] = perModule * 1000
-    values[.modulesOf48V] = LinkScene.modulesOf48V(cells) * 1000
+    values[.modulesOf48V] = QuantityValues.modulesOf48V(cells) * 1000
     values.set(.live, now > 0.5)
     values.set(.ready, isReady)
     values.set(.charging, measured > 0.05)
@@ -159,17 +160,6 @@ public struct LinkScene: Sendable {
     values.set(.chargeForbidden, !isReady)
     values.set(.dischargeForbidden, !isReady)
     return values
-  }
-
-  /// goodwe.md A.3: so many modules of 48 V that the limits lie in 50–60 V and 40–48 V a module.
-  static func modulesOf48V(_ cells: Int64) -> Int64 {
-    let nominal = max(1, (cells * 32 + 240) / 480)
-    for tried in [nominal, nominal + 1, nominal - 1] where tried > 0 {
-      let top = cells * 355 / tried
-      let bottom = cells * 290 / tried
-      if (5000...6000).contains(top), (4000...4800).contains(bottom) { return tried }
-    }
-    return nominal
   }
 
   private mutating func inverter() -> QuantityValues {

@@ -5,7 +5,6 @@ import Controller
 import Formats
 import Gateway
 import HostIO
-import Protocols
 import Simulation
 
 /// `simulate`: controller, chains, PDU, battery and load in virtual time.
@@ -23,6 +22,7 @@ struct SimulateCommand: ToolCommand {
         ("linkbms simulate --record run.pcapng slave-lost.yaml", "keep everything that went in and came out"),
         ("linkbms simulate --http :8080 manual-page.yaml", "serve the master's pages, in real time, until Ctrl-C"),
         ("linkbms simulate --random --seeds 1-1000 --days 1", "random systems and faults; a failure is shrunk and printed"),
+        ("linkbms simulate --random --runs --seeds 1-100 --days 0.02", "the same for ports, lines and late steps"),
       ]))
 
   @Argument(help: ArgumentHelp("Scenarios.", valueName: "scenario"), completion: .file(extensions: ["yaml"]))
@@ -38,6 +38,8 @@ struct SimulateCommand: ToolCommand {
   var quiet = false
   @Flag(help: "Make systems, loads and faults by chance instead.")
   var random = false
+  @Flag(help: "With --random: whole runs as 'linkbms run' makes them, with lost ports and lines, late steps, full queues.")
+  var runs = false
   @Option(help: ArgumentHelp("Seeds of --random: one, or first-last.", valueName: "seeds"))
   var seeds = "1"
   @Option(help: ArgumentHelp("Virtual days for each seed of --random.", valueName: "days"))
@@ -52,6 +54,7 @@ struct SimulateCommand: ToolCommand {
       throw ValidationError("--speed: found \"\(speed)\", expected a number above 0, or max")
     }
     if random != files.isEmpty { throw ValidationError("name a SCENARIO, or give --random") }
+    if runs, !random { throw ValidationError("--runs: needs --random") }
     if random, seedRange == nil { throw ValidationError("--seeds: found \"\(seeds)\", expected a number or first-last") }
     if record != nil, files.count != 1 { throw ValidationError("--record: needs exactly one SCENARIO") }
     if pages.http != nil, files.count != 1 { throw ValidationError("--http: needs exactly one SCENARIO") }
@@ -68,6 +71,7 @@ struct SimulateCommand: ToolCommand {
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
+    if random, runs, let seedRange { return try RandomRuns(seeds: seedRange, seconds: days * 86_400).run(in: &world) }
     if random { return try runRandom(in: &world) }
     var status = ExitStatus.done
     for file in files { status = max(status, try run(file, in: &world)) }
@@ -87,7 +91,8 @@ struct SimulateCommand: ToolCommand {
     try connect(&simulator, path, in: &world)
     var judge = ScenarioJudge(scenario)
     if record != nil { for index in simulator.links.indices { simulator.links[index].isKept = true } }
-    var recorder = try record.map { path throws(WorldError) in try Recorder(path, simulator) }
+    var recorder: SimulationRecorder?
+    if let record { recorder = try SimulationRecorder(record, simulator) }
     let texts = EventText(scenario.configuration)
     let isLive = world.terminal.isTerminal && !quiet && (factor ?? 60) != .infinity
     let feed = try pages.feed(in: &world)
@@ -208,170 +213,5 @@ struct SimulateCommand: ToolCommand {
       if let violation = simulator.auditor.violations.first { return violation.at }
     }
     return nil
-  }
-}
-
-/// Virtual time for people: `12.3 s`, `1:02:03`, `3 d 04:05:06`.
-enum ScenarioTime {
-  static func text(_ seconds: Double) -> String {
-    let tenths = Int64((seconds * 10).rounded())
-    if tenths < 6000 { return padded("\(tenths / 10).\(tenths % 10) s", 10) }
-    let whole = tenths / 10
-    let clock = "\(two(whole / 3600 % 24)):\(two(whole / 60 % 60)):\(two(whole % 60))"
-    return padded(whole >= 86_400 ? "\(whole / 86_400) d \(clock)" : clock, 10)
-  }
-
-  private static func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
-  private static func padded(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
-  }
-}
-
-/// Writes a run as pcapng and its events as text.
-private struct Recorder {
-  private let file: ByteOutput
-  private let log: ByteOutput
-  private let path: String
-  private var writer = PcapngWriter()
-  private var lines = CandumpWriter()
-  private var starts = 0
-  private var said: PDULine?
-  private static let buses = ["pdu", "chain1", "chain2", "can0"]
-
-  init(_ path: String, _ simulator: Simulator) throws(WorldError) {
-    self.path = path
-    do throws(OutputError) {
-      file = try ByteOutput(path: path, appending: false)
-      log = try ByteOutput(path: path + ".log", appending: false)
-    } catch { throw WorldError(error, writing: path) }
-    var buffer = ByteBuffer()
-    writer.begin(into: &buffer)
-    for (index, name) in Recorder.buses.enumerated() {
-      writer.addBus(BusID(UInt16(index)), named: name, into: &buffer)
-    }
-    try put(&buffer)
-    for (index, name) in Recorder.buses.enumerated() {
-      lines.addBus(BusID(UInt16(index)), named: name, into: &buffer)
-    }
-    buffer.removeAll()
-    try start(simulator, at: Simulator.epoch_ns)
-  }
-
-  private mutating func start(_ simulator: Simulator, at time: Int64) throws(WorldError) {
-    starts = simulator.starts
-    try record(
-      .start(
-        configuration: ConfigurationFile.text(simulator.scenario.configuration),
-        state: simulator.startState.map(StateFile.text) ?? ""), time)
-  }
-
-  mutating func write(_ simulator: inout Simulator, _ events: [String]) throws(WorldError) {
-    let time = simulator.time_ns
-    try writeChains(&simulator)
-    try writeFrames(&simulator)
-    if simulator.starts != starts { try start(simulator, at: time) }
-    for chain in ChainNumber.allCases where simulator.readings.arrived.contains(.scan(chain)) {
-      try record(.scan(.init(chain, simulator.readings, simulator.scenario.configuration)), time)
-    }
-    try record(.input(.init(simulator.readings, simulator.command)), time)
-    try record(.output(.init(simulator.engine)), time)
-    try writeLog(simulator, events, time)
-  }
-
-  /// Measurements, outputs that changed, and events as remarks: what a person reads.
-  private mutating func writeLog(_ simulator: Simulator, _ events: [String], _ time: Int64) throws(WorldError) {
-    let readings = simulator.readings
-    if readings.arrived.contains(.pdu) {
-      try line(.current(raw: readings.currentRaw, supply_mV: readings.supply_mV), time, .received)
-      try line(.voltages(inputRaw: readings.inputRaw, outputRaw: readings.outputRaw), time, .received)
-    }
-    let outputs = simulator.engine.outputs
-    let now = PDULine.outputs(
-      contactors: outputs.contactors.rawValue, status: outputs.status.rawValue,
-      chargeLimit: UInt16(clamping: outputs.chargeLimit_mA / 100), dischargeLimit: UInt16(clamping: outputs.dischargeLimit_mA / 100)
-    )
-    if now != said { try line(now, time, .transmitted) }
-    said = now
-    for event in events {
-      try record(.event(event), time)
-      try write(log: "# \(ScenarioTime.text(simulator.now))  \(event)\n")
-    }
-  }
-
-  private mutating func line(_ content: PDULine, _ time: Int64, _ direction: Direction) throws(WorldError) {
-    try writeLine(
-      SideRecord(
-        kind: .pdu, time: Timestamp(nanoseconds: time), precision: .nanoseconds, bus: BusID(0), direction: direction,
-        bytes: content.bytes))
-  }
-
-  private mutating func writeLine(_ record: SideRecord) throws(WorldError) {
-    var buffer = ByteBuffer()
-    lines.write(record, into: &buffer)
-    let text = buffer.withBytes { String(decoding: $0, as: UTF8.self) }
-    try write(log: text)
-  }
-
-  private func write(log text: String) throws(WorldError) {
-    do throws(OutputError) { try log.write(text) } catch { throw WorldError(error, writing: path + ".log") }
-  }
-
-  /// The frames between controller and inverter.
-  private mutating func writeFrames(_ simulator: inout Simulator) throws(WorldError) {
-    for frame in simulator.takeFrames() {
-      var record = frame
-      record.bus = BusID(3)
-      var buffer = ByteBuffer()
-      writer.write(record, into: &buffer)
-      try put(&buffer)
-      buffer.removeAll()
-      lines.write(record, into: &buffer)
-      try write(log: buffer.withBytes { String(decoding: $0, as: UTF8.self) })
-    }
-  }
-
-  /// The frames that passed on the chains, where they run frame by frame.
-  private mutating func writeChains(_ simulator: inout Simulator) throws(WorldError) {
-    for index in simulator.links.indices {
-      let chain = simulator.links[index].number
-      for passed in simulator.links[index].takePassed() {
-        let bytes = passed.frame?.bytes ?? []
-        // Source: linkslave-chain.md §13.3; bit 5 says that this is a simulation.
-        let flags = passed.kind | (passed.frame == nil ? 0 : 1 << 2) | 1 << 5
-        var buffer = ByteBuffer()
-        let packet = SideRecord(
-          kind: .chain, time: Timestamp(nanoseconds: Simulator.epoch_ns + passed.time_us * 1000), precision: .nanoseconds,
-          bus: BusID(UInt16(chain.index) + 1), direction: passed.kind == 0 || passed.kind == 3 ? .transmitted : .received,
-          bytes: [1, chain.rawValue + 1, flags, UInt8(bytes.count * 8), 0, 0, 0, 0] + bytes)
-        writer.write(packet, into: &buffer)
-        try put(&buffer)
-        try writeLine(packet)
-      }
-    }
-  }
-
-  private mutating func record(_ record: EngineRecord, _ time: Int64) throws(WorldError) {
-    var buffer = ByteBuffer()
-    writer.write(
-      SideRecord(kind: .pdu, time: Timestamp(nanoseconds: time), precision: .nanoseconds, bus: BusID(0), bytes: record.bytes),
-      into: &buffer)
-    try put(&buffer)
-  }
-
-  private func put(_ buffer: inout ByteBuffer) throws(WorldError) {
-    let result = buffer.withBytes { bytes -> OutputError? in
-      do throws(OutputError) { try file.write(bytes) } catch { return error }
-      return nil
-    }
-    if let result { throw WorldError(result, writing: path) }
-  }
-
-  func close() throws(WorldError) {
-    do throws(OutputError) {
-      try file.flush()
-      try log.flush()
-    } catch { throw WorldError(error, writing: path) }
-    file.close()
-    log.close()
   }
 }

@@ -14,8 +14,9 @@ struct VirtualCommand: ParsableCommand {
       examples: [
         ("linkbms virtual battery --profile deye-hv --can can0", "try an inverter without a battery"),
         ("linkbms virtual inverter --profile pylontech-hv --can can0", "try a battery without an inverter"),
+        ("linkbms virtual slaves --config bms.yaml --chain tap+tcp://127.0.0.1:2000", "try 'linkbms run' without a battery"),
       ]),
-    subcommands: [VirtualBattery.self, VirtualInverter.self])
+    subcommands: [VirtualBattery.self, VirtualInverter.self, VirtualSlavesCommand.self])
 }
 
 /// `virtual battery`.

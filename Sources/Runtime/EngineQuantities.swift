@@ -27,7 +27,7 @@ extension QuantityValues {
     self[.cellsPerModule] = Int64(configuration.cellsPerModule(.bms1)) * 1000
     self[.nominalVoltage] = cells * (configuration.isLFP ? 3200 : 3700)
     self[.energyCapacity] = Int64(configuration[.capacity]) * cells * (configuration.isLFP ? 32 : 37) / 10_000
-    self[.modulesOf48V] = LinkScene.modulesOf48V(cells) * 1000
+    self[.modulesOf48V] = QuantityValues.modulesOf48V(cells) * 1000
     if values.hasCells {
       self[.cellVoltageMax] = Int64(values.highestCell.value) / 10
       self[.cellVoltageMin] = Int64(values.lowestCell.value) / 10
@@ -54,6 +54,17 @@ extension QuantityValues {
     set(.chargeForbidden, outputs.isChargingForbidden)
     set(.dischargeForbidden, outputs.isDischargingForbidden)
     marks(engine)
+  }
+
+  /// goodwe.md A.3: so many modules of 48 V that the limits lie in 50–60 V and 40–48 V a module.
+  public static func modulesOf48V(_ cells: Int64) -> Int64 {
+    let nominal = max(1, (cells * 32 + 240) / 480)
+    for tried in [nominal, nominal + 1, nominal - 1] where tried > 0 {
+      let top = cells * 355 / tried
+      let bottom = cells * 290 / tried
+      if (5000...6000).contains(top), (4000...4800).contains(bottom) { return tried }
+    }
+    return nominal
   }
 
   /// Alarms and protections by the limits that are passed (spec/controller.md §4; goodwe.md §2).

@@ -1,0 +1,50 @@
+/// A part of the outside world that a run talks to.
+public enum Part: Hashable, Sendable {
+  /// A CAN port, by its place.
+  case port(Int)
+  /// A tap's line, by its place.
+  case line(Int)
+}
+
+/// Why a run does not trust what it knows or does. Every doubt opens the contactors; none closes them.
+public enum Doubt: Hashable, Sendable {
+  /// Nothing has been heard yet.
+  case starting
+  /// The control step came so much after its time, ms.
+  case lateStep(milliseconds: Int64)
+  /// A part is gone; the text is what the system said.
+  case lost(Part, String)
+  /// A part took nothing of what was to be said.
+  case writeFailed(Part, String)
+  /// The bus takes no frame: the inverter cannot be told its limits.
+  case queueFull(port: Int)
+  /// The PDU has not answered an order that is less than a second old.
+  case pduUnconfirmed
+  /// The PDU has opened by itself, or holds something else than it was told.
+  case pduDisagrees
+  /// The state cannot be stored.
+  case storeFailed(String)
+  /// Anything that should not have happened.
+  case fault(String)
+  /// Somebody wants an end; the text says who or why.
+  case stopping(String)
+
+  /// Whether the contactors are ordered open at once. Else the limits go to 0 first, and they open at 1 A or after a second
+  /// (spec/controller.md §4).
+  public var isAtOnce: Bool {
+    switch self {
+    case .pduUnconfirmed, .pduDisagrees, .fault: true
+    // The PDU has opened by then.
+    case .lateStep(let milliseconds): milliseconds >= PDUGuard.longestLife_us / 1000
+    case .starting, .lost, .writeFailed, .queueFull, .storeFailed, .stopping: false
+    }
+  }
+
+  /// Whether it lasts until it is said to be over; the others are over at once and only want everything measured anew.
+  public var isStanding: Bool {
+    switch self {
+    case .lost, .queueFull, .pduUnconfirmed, .storeFailed, .stopping: true
+    case .starting, .lateStep, .writeFailed, .pduDisagrees, .fault: false
+    }
+  }
+}

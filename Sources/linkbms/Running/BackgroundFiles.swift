@@ -1,0 +1,78 @@
+import Dispatch
+import HostIO
+import Synchronization
+
+/// Files that are written beside the control loop: a disk that takes its time makes no step late.
+final class BackgroundFiles: Sendable {
+  /// What was written, and how it ended.
+  struct Result: Sendable {
+    var name: String
+    /// In words; `nil` = it is on the disk.
+    var failure: String?
+  }
+
+  private let queue = DispatchQueue(label: "files")
+  private let state = Mutex(State())
+  private struct State {
+    var results: [Result] = []
+    var waiting = 0
+  }
+
+  /// Bytes that may wait for a slow disk; more is a failure.
+  static let most = 64 << 20
+
+  /// Writes later, in order. The result comes with `takeResults`.
+  func submit(_ name: String, bytes: Int = 0, _ work: @escaping @Sendable () throws -> Void) {
+    let isTooMuch = state.withLock { state in
+      guard state.waiting + bytes <= BackgroundFiles.most else {
+        state.results.append(Result(name: name, failure: "the disk is too slow: \(state.waiting >> 20) MiB wait"))
+        return true
+      }
+      state.waiting += bytes
+      return false
+    }
+    if isTooMuch { return }
+    queue.async { [self] in
+      var failure: String?
+      do { try work() } catch { failure = "\(error)" }
+      state.withLock { state in
+        state.waiting -= bytes
+        state.results.append(Result(name: name, failure: failure))
+      }
+      Signals.wake()
+    }
+  }
+
+  /// What has ended since the last call.
+  func takeResults() -> [Result] {
+    state.withLock { state in
+      defer { state.results.removeAll() }
+      return state.results
+    }
+  }
+
+  /// Waits until everything is written.
+  func finish() { queue.sync {} }
+}
+
+/// A file that grows. Used from one place at a time: the queue of `BackgroundFiles` after the start.
+final class GrowingFile: @unchecked Sendable {  // only the serial queue touches it once it is open
+  private let output: ByteOutput
+  private let path: String
+
+  init(_ path: String) throws(WorldError) {
+    self.path = path
+    do throws(OutputError) { output = try ByteOutput(path: path, appending: false) } catch {
+      throw WorldError(error, writing: path)
+    }
+  }
+
+  func write(_ bytes: [UInt8]) throws(WorldError) {
+    do throws(OutputError) {
+      try output.write(bytes)
+      try output.flush()
+    } catch { throw WorldError(error, writing: path) }
+  }
+
+  func close() { output.close() }
+}

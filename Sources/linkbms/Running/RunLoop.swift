@@ -1,0 +1,328 @@
+import Bus
+import Controller
+import Formats
+import HostIO
+import Logging
+import Protocols
+import Runtime
+import Simulation
+
+/// The thin shell around `ControllerRuntime`: ports, lines, files and signals on one side, the runtime's inputs and outputs on the other.
+/// One thread; nothing in it waits for anything but the next thing to do.
+struct RunLoop {
+  /// What a loop is made of.
+  struct Parts {
+    var ports: [any BusPort] = []
+    var lines: [(name: String, port: LinePort)] = []
+    /// Instead of lines: line 0.
+    var plant: VirtualPlant?
+    var recording: Recording?
+    var service: ServiceNotifier?
+    /// µs of the wall clock between two signs of life, where systemd wants them.
+    var watchdog_us: Int64?
+  }
+
+  /// Where a recording goes.
+  struct Recording {
+    var capture: GrowingFile
+    var log: GrowingFile
+  }
+
+  private(set) var runtime: ControllerRuntime
+  private var parts: Parts
+  private var clock: RunClock
+  private let files = BackgroundFiles()
+  private let statePath: String
+  private let logger: Logger
+  private let sink: RunLogHandler.Sink
+  private let text: RunText
+  private var recorder: RecordingText?
+  private var recordedAt_us: Int64 = 0
+  /// Why it ends with status 2.
+  private(set) var failure: String?
+  private var isStopping = false
+  private var isReady = false
+  private var livedAt_ns: Int64 = 0
+  private var livedAtStep: UInt64 = 0
+  /// µs from a frame's arrival to the first frame of its answer at the port.
+  private(set) var answers = Durations()
+  /// µs that control steps came after their time.
+  private(set) var lateness = Durations()
+  private var heardAt_ns: Int64?
+
+  init(
+    _ settings: RunSettings, _ parts: Parts, clock: RunClock, statePath: String, logger: Logger, sink: RunLogHandler.Sink,
+    text: RunText, portNames: [String]
+  ) {
+    runtime = ControllerRuntime(settings)
+    self.parts = parts
+    self.clock = clock
+    self.statePath = statePath
+    self.logger = logger
+    self.sink = sink
+    self.text = text
+    if parts.recording != nil { recorder = RecordingText(ports: portNames, isSimulated: parts.plant != nil) }
+  }
+
+  var now_us: Int64 { clock.now_us }
+
+  /// One turn: takes what came, does what is due, gives away what is to go out, and waits for the next. Returns `false` at the end.
+  mutating func turn(until_us: Int64) -> Bool {
+    let due = min(runtime.wake_us, min(until_us, parts.plant?.wake_us ?? .max))
+    let now = clock.advance(due: due)
+    sink.setTime(runtime.settings.start_ns + now * 1000)
+    let before = runtime.steps
+    takeInputs(now)
+    var rounds = 0
+    repeat {
+      runtime.advance(now_us: now)
+      rounds += 1
+    } while exchange(now) && rounds < 10_000
+    if runtime.steps != before, before > 0 { lateness.add(runtime.lateness_us) }
+    writeNotes()
+    store(now)
+    record(now)
+    watchSignals(now)
+    stayAlive()
+    if runtime.isStopped { return false }
+    wait(until_us)
+    return true
+  }
+
+  private func wait(_ until_us: Int64) {
+    let due = min(runtime.wake_us, min(until_us, parts.plant?.wake_us ?? .max))
+    var until_ns = clock.monotonic_ns(due)
+    for port in parts.ports { if let wake = port.wakeTime_ns { until_ns = min(until_ns, wake) } }
+    for line in parts.lines { if let wake = line.port.wakeTime_ns { until_ns = min(until_ns, wake) } }
+    if until_ns <= PortPoller.now_ns, clock.speed != 1 { return }
+    _ = PortPoller.wait(parts.ports.map(\.descriptor) + parts.lines.map(\.port.descriptor), until_ns: until_ns)
+  }
+
+  // MARK: In
+
+  private mutating func takeInputs(_ now: Int64) {
+    parts.plant?.advance(now_us: now)
+    for place in parts.ports.indices {
+      let port = parts.ports[place]
+      do throws(PortError) {
+        try port.receive { event in
+          switch event {
+          case .frame(let record):
+            heardAt_ns = heardAt_ns ?? PortPoller.now_ns
+            runtime.receive(record.frame, port: place, now_us: now)
+          case .lost(let why): runtime.lost(.port(place), why.description, now_us: now)
+          case .returned: runtime.returned(.port(place), now_us: now)
+          }
+        }
+      } catch { end("\(port.name): \(error)", now) }
+    }
+    for place in parts.lines.indices {
+      let line = parts.lines[place]
+      do throws(PortError) {
+        try line.port.receive { event in
+          switch event {
+          case .line(let bytes, _):
+            guard let content = TapLine(String(decoding: bytes, as: UTF8.self)) else { return }
+            runtime.receive(content, line: place, now_us: now)
+          case .lost(let why): runtime.lost(.line(place), why.description, now_us: now)
+          case .returned: runtime.returned(.line(place), now_us: now)
+          }
+        }
+      } catch { end("\(line.name): \(error)", now) }
+    }
+    for line in parts.plant?.takeLines() ?? [] { runtime.receive(line, line: 0, now_us: now) }
+  }
+
+  // MARK: Out
+
+  /// Gives away what the runtime says. Returns whether a plant in this process has answered.
+  private mutating func exchange(_ now: Int64) -> Bool {
+    var texts = parts.lines.map { _ in "" }
+    for (place, content) in runtime.takeLines() {
+      if parts.plant != nil {
+        parts.plant?.receive(content, now_us: now)
+      } else if texts.indices.contains(place) {
+        texts[place] += content.text + "\n"
+      }
+    }
+    for place in texts.indices where !texts[place].isEmpty { say(texts[place], on: place, now) }
+    for place in parts.ports.indices { talk(place, now) }
+    let answers = parts.plant?.takeLines() ?? []
+    for line in answers { runtime.receive(line, line: 0, now_us: now) }
+    return !answers.isEmpty
+  }
+
+  private mutating func say(_ text: String, on place: Int, _ now: Int64) {
+    let line = parts.lines[place]
+    do throws(PortError) {
+      if try line.port.write(text.utf8.dropLast()) == .full {
+        runtime.doubt(.writeFailed(.line(place), "the line is full"), now_us: now)
+      }
+    } catch { runtime.doubt(.writeFailed(.line(place), error.description), now_us: now) }
+  }
+
+  private mutating func talk(_ place: Int, _ now: Int64) {
+    let port = parts.ports[place]
+    do throws(PortError) {
+      while let frame = runtime.frame(for: place) {
+        guard try port.send(frame) == .sent else { return runtime.refused(place) }
+        runtime.sent(place)
+        if let heard = heardAt_ns {
+          answers.add((PortPoller.now_ns - heard) / 1000)
+          heardAt_ns = nil
+        }
+      }
+    } catch { runtime.doubt(.writeFailed(.port(place), error.description), now_us: now) }
+  }
+
+  private mutating func writeNotes() {
+    for note in runtime.takeNotes() {
+      let (level, words) = text.note(note.kind)
+      logger.log(level: level, "\(words)")
+    }
+  }
+
+  // MARK: Files
+
+  private mutating func store(_ now: Int64) {
+    if let state = runtime.takeStore() {
+      let path = statePath
+      let bytes = Array(StateFile.text(state).utf8)
+      files.submit("state") { try AtomicFile.write(bytes, to: path) }
+    }
+    for result in files.takeResults() {
+      if result.name == "state" {
+        runtime.stored(result.failure)
+        if result.failure == nil { logger.debug("state stored in \(statePath)") }
+      } else if let failure = result.failure {
+        end("the recording: \(failure)", now)
+      }
+    }
+  }
+
+  private mutating func record(_ now: Int64, isLast: Bool = false) {
+    guard let files = parts.recording else { return }
+    for record in runtime.takeRecords() { take(record) }
+    guard isLast || now - recordedAt_us >= 1_000_000 || (recorder?.capture.count ?? 0) > 1 << 20 else { return }
+    recordedAt_us = now
+    guard let bytes = recorder?.take(), !bytes.capture.isEmpty else { return }
+    self.files.submit("recording", bytes: bytes.capture.count + bytes.log.count) {
+      try files.capture.write(bytes.capture)
+      try files.log.write(bytes.log)
+    }
+  }
+
+  private mutating func take(_ record: RunRecord) {
+    switch record.content {
+    case .engine(let content): recorder?.engine(content, record.time_ns)
+    case .line(let line): recorder?.line(line, record.time_ns)
+    case .frame(let port, let frame, let direction):
+      recorder?.frame(
+        CANRecord(
+          time: Timestamp(nanoseconds: record.time_ns), precision: .nanoseconds, bus: RecordingText.port(port),
+          direction: direction,
+          frame: frame))
+    case .note(let kind):
+      let seconds = Double(record.time_ns - runtime.settings.start_ns) / 1e9
+      recorder?.event(text.note(kind).text, record.time_ns, stamp: ScenarioTime.text(seconds))
+    }
+  }
+
+  // MARK: Beginning and end
+
+  /// Begins the orderly end.
+  mutating func stop(_ reason: String) {
+    guard !isStopping else { return }
+    isStopping = true
+    parts.service?.send("STOPPING=1\nSTATUS=stopping: \(reason)")
+    runtime.stop(reason, now_us: clock.now_us)
+  }
+
+  /// The orderly end with status 2: something that does not pass by itself.
+  private mutating func end(_ reason: String, _ now: Int64) {
+    guard failure == nil else { return }
+    failure = reason
+    runtime.doubt(.fault(reason), now_us: now)
+    stop(reason)
+  }
+
+  /// What a signal wants: a new configuration, or the end.
+  var reload: ((inout RunLoop) -> Void)?
+
+  private mutating func watchSignals(_ now: Int64) {
+    guard let signal = Signals.stopRequest else { return }
+    Signals.clearStop()
+    if signal == 1 { reload?(&self) } else { stop(signal == 15 ? "SIGTERM" : signal == 2 ? "SIGINT" : "signal \(signal)") }
+  }
+
+  /// Takes over a configuration, or says why not.
+  mutating func configure(_ configuration: Configuration) {
+    if let why = runtime.configure(configuration) {
+      logger.warning("configuration not taken over: \(why)")
+    } else {
+      logger.notice("configuration read again")
+    }
+  }
+
+  /// A line in the log.
+  func say(_ level: Logger.Level, _ text: String) { logger.log(level: level, "\(text)") }
+
+  /// What systemd is told, at once.
+  func tell(_ text: String) { parts.service?.send(text) }
+
+  /// A sign of life, but only if control steps were really made since the last one.
+  private mutating func stayAlive() {
+    guard let service = parts.service else { return }
+    if !isReady, runtime.steps > 0 {
+      isReady = true
+      service.send("READY=1\nSTATUS=measuring")
+    }
+    guard let every = parts.watchdog_us else { return }
+    let now = PortPoller.now_ns
+    guard now - livedAt_ns >= every * 1000, runtime.steps != livedAtStep else { return }
+    livedAt_ns = now
+    livedAtStep = runtime.steps
+    service.send("WATCHDOG=1")
+  }
+
+  /// After the last turn: everything on the disk, ports closed. Returns what could not be stored.
+  mutating func finish() -> String? {
+    record(clock.now_us, isLast: true)
+    files.finish()
+    var failed: String?
+    for result in files.takeResults() { failed = failed ?? result.failure }
+    if runtime.engine.values.hasCells || runtime.settings.state != nil {
+      do throws(HostError) {
+        try AtomicFile.write(Array(StateFile.text(runtime.engine.persistentState).utf8), to: statePath)
+      } catch { failed = error.description }
+    }
+    for port in parts.ports { port.close() }
+    for line in parts.lines { line.port.close() }
+    parts.recording?.capture.close()
+    parts.recording?.log.close()
+    return failed
+  }
+}
+
+/// Count, mean and greatest of durations, and how many were above a millisecond.
+struct Durations {
+  private(set) var count: UInt64 = 0
+  private(set) var sum_us: Int64 = 0
+  private(set) var most_us: Int64 = 0
+  private(set) var aboveMillisecond: UInt64 = 0
+
+  mutating func add(_ us: Int64) {
+    count += 1
+    sum_us += us
+    most_us = max(most_us, us)
+    if us > 1000 { aboveMillisecond += 1 }
+  }
+
+  /// `mean 0.05 ms, at most 0.3 ms, 2 of 6000 above 1 ms`
+  var text: String {
+    guard count > 0 else { return "none" }
+    func milliseconds(_ us: Int64) -> String { "\(Double(us) / 1000) ms" }
+    return
+      "mean \(milliseconds(sum_us / Int64(count))), at most \(milliseconds(most_us)), \(aboveMillisecond) of \(count) above 1 ms"
+  }
+}

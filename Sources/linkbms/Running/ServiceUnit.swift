@@ -1,0 +1,70 @@
+import HostIO
+
+/// A unit file for systemd.
+enum ServiceUnit {
+  /// The unit that starts this program with these words.
+  static func text(arguments: [String]) -> String {
+    let program = FileNames.ownProgram ?? "/usr/local/bin/linkbms"
+    let command = ([program] + arguments).map(quoted).joined(separator: " ")
+    return """
+      [Unit]
+      Description=LinkBMS battery controller
+      Documentation=man:linkbms(1)
+      After=network.target
+
+      [Service]
+      Type=notify
+      ExecStart=\(command)
+      ExecReload=/bin/kill -HUP $MAINPID
+      # The control loop gives a sign of life for steps that it has made. Without one for 2 s it is killed; the PDU has opened by then.
+      WatchdogSec=2
+      WatchdogSignal=SIGKILL
+      TimeoutStopSec=10
+      Restart=on-failure
+      RestartSec=2
+      StateDirectory=linkbms
+      # The loop first: 100 ms are its step.
+      CPUSchedulingPolicy=rr
+      CPUSchedulingPriority=20
+      LimitMEMLOCK=infinity
+      OOMScoreAdjust=-900
+      # CAN sockets, and setting up the interface; nothing else.
+      AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
+      CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN
+      DynamicUser=yes
+      SupplementaryGroups=dialout
+      NoNewPrivileges=yes
+      ProtectSystem=strict
+      ProtectHome=read-only
+      PrivateTmp=yes
+      ProtectKernelTunables=yes
+      ProtectKernelModules=yes
+      ProtectControlGroups=yes
+      ProtectClock=yes
+      RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_CAN AF_NETLINK
+      RestrictNamespaces=yes
+      LockPersonality=yes
+      MemoryDenyWriteExecute=yes
+      SystemCallArchitectures=native
+
+      [Install]
+      WantedBy=multi-user.target
+      """
+  }
+
+  /// A word as systemd reads it.
+  static func quoted(_ word: String) -> String {
+    let isPlain = !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-:=+@,".contains($0)) }
+    if isPlain { return word }
+    var text = ""
+    for character in word {
+      switch character {
+      case "\"", "\\": text += "\\\(character)"
+      case "%": text += "%%"
+      case "$": text += "$$"
+      default: text.append(character)
+      }
+    }
+    return "\"\(text)\""
+  }
+}

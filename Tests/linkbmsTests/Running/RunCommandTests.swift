@@ -1,0 +1,230 @@
+import Dispatch
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Formats
+@testable import linkbms
+
+/// `linkbms run` as a process: against virtual slaves over TCP, with signals, with a systemd that is none.
+@Suite(.serialized) struct RunCommandTests {
+  /// Virtual slaves that wait on a port of their own, and where.
+  static func slaves(_ folder: RunFolder, _ more: String...) throws -> (program: RunningProgram, tap: String) {
+    let slaves = try RunningProgram(["virtual", "slaves", "--config", folder.config, "--chain", "tap+tcp://127.0.0.1:0"] + more)
+    #expect(slaves.says("ready tap"))
+    let line = slaves.text.split(separator: "\n").first { $0.hasPrefix("ready ") } ?? ""
+    return (slaves, String(line.dropFirst(6)))
+  }
+
+  static func controller(_ folder: RunFolder, _ tap: String, _ more: [String] = [], _ environment: [String: String] = [:]) throws
+    -> RunningProgram
+  {
+    // A loaded machine must not fail a test for being slow; what is late is tried by stopping the process.
+    try RunningProgram(["run", "--config", folder.config, "--chain", tap, "--deadline", "900ms"] + more, environment: environment)
+  }
+
+  @Test func reachesRunningTellsSystemdAndEndsInOrder() throws {
+    let folder = try RunFolder()
+    let notified = NotifySocket(folder.path + "/notify")
+    let (slaves, tap) = try Self.slaves(folder, "--load", "12")
+    let run = try Self.controller(
+      folder, tap, ["--record", folder.path + "/run.pcapng"], ["NOTIFY_SOCKET": notified.path, "WATCHDOG_USEC": "1500000"])
+    #expect(run.says("→ RUNNING"), "\(run.text)\n\(slaves.text)")
+    #expect(slaves.says("battery on the inverter"))
+    #expect(run.says("  RUNNING, negative + positive closed"))
+    run.send(SIGTERM)
+    #expect(run.says("stop: SIGTERM") && run.says("ended in order"), "\(run.text)")
+    #expect(run.end() == 0)
+    #expect(slaves.says("battery off the inverter"))
+    slaves.tell("quit")
+    #expect(slaves.end() == 0)
+    let state = try String(contentsOfFile: folder.config + ".state", encoding: .utf8)
+    #expect(throws: Never.self) { try StateFile.parse(state) }
+    let told = notified.all()
+    #expect(told.first?.hasPrefix("READY=1") == true, "\(told)")
+    #expect(told.contains("WATCHDOG=1"), "\(told)")
+    #expect(told.contains { $0.hasPrefix("STATUS=RUNNING") }, "\(told)")
+    #expect(told.contains { $0.hasPrefix("STOPPING=1") }, "\(told)")
+    // What was recorded is what the engine decides.
+    let replay = try linkbmsTests.run(BuiltProgram.path, ["replay", "--through-engine", folder.path + "/run.pcapng"])
+    #expect(replay.status == 0 && replay.output.contains("every output as recorded"), "\(replay)")
+    let chain = try linkbmsTests.run(BuiltProgram.path, ["chain", folder.path + "/run.pcapng"])
+    #expect(chain.status == 0 && chain.output.contains("nothing odd"), "\(chain.output.suffix(500))")
+  }
+
+  @Test func aLineThatIsGoneOpensAndComesBack() throws {
+    let folder = try RunFolder()
+    let (slaves, tap) = try Self.slaves(folder)
+    let run = try Self.controller(folder, tap)
+    #expect(run.says("→ RUNNING"), "\(run.text)")
+    #expect(slaves.says("battery on the inverter"))
+    slaves.tell("hang-up")
+    #expect(slaves.says("battery off the inverter"))
+    #expect(run.says("is gone: "))
+    #expect(run.says("→ RUNNING", count: 2), "\(run.text)")
+    #expect(slaves.says("battery on the inverter", count: 2))
+    slaves.tell("slave-dead 2")
+    #expect(run.says("BMS1: module 2 does not answer"))
+    #expect(slaves.says("battery off the inverter", count: 2))
+    slaves.tell("repair")
+    #expect(run.says("→ RUNNING", count: 3), "\(run.text)")
+    #expect(slaves.says("battery on the inverter", count: 3))
+    slaves.tell("pdu-silent")
+    #expect(run.says("the PDU has not answered an order for 1 s", count: 2))
+    #expect(slaves.says("battery off the inverter", count: 3))
+    run.send(SIGINT)
+    #expect(run.end() == 0)
+  }
+
+  /// The process stands still: the PDU opens by itself, and the run finds out that it is late.
+  @Test func aLoopThatStandsStillIsOpenedByThePDUAndSaysSo() throws {
+    let folder = try RunFolder()
+    let (slaves, tap) = try Self.slaves(folder)
+    let run = try Self.controller(folder, tap)
+    #expect(run.says("→ RUNNING"), "\(run.text)")
+    #expect(slaves.says("battery on the inverter"))
+    run.send(SIGSTOP)
+    #expect(slaves.says("battery off the inverter"))
+    run.send(SIGCONT)
+    #expect(run.says("the control step came "), "\(run.text)")
+    #expect(run.says("→ RUNNING", count: 2), "\(run.text)")
+    // Killed: nobody orders anything any more.
+    #expect(slaves.says("battery on the inverter", count: 2))
+    run.send(SIGKILL)
+    #expect(slaves.says("battery off the inverter", count: 2))
+    _ = run.end()
+  }
+
+  @Test func aHangUpReadsTheConfigurationAgainWhereThatIsSafe() throws {
+    let folder = try RunFolder()
+    let (slaves, tap) = try Self.slaves(folder)
+    defer { slaves.send(SIGTERM) }
+    let run = try Self.controller(folder, tap)
+    #expect(run.says("→ RUNNING"), "\(run.text)")
+    try folder.set("charge-current-max=7")
+    run.send(SIGHUP)
+    #expect(run.says("configuration in force"), "\(run.text)")
+    #expect(run.says("may charge 7 A"))
+    try folder.set("bms1-slaves=3", "cell-count=24")
+    run.send(SIGHUP)
+    #expect(run.says("configuration not taken over: bms1-slaves differs"), "\(run.text)")
+    try "nonsense: 1\n".write(toFile: folder.config, atomically: true, encoding: .utf8)
+    run.send(SIGHUP)
+    #expect(run.says("nothing is changed"), "\(run.text)")
+    #expect(run.text.components(separatedBy: "→ RUNNING").count == 2, "\(run.text)")
+    run.send(SIGTERM)
+    #expect(run.end() == 0)
+  }
+
+  @Test func aBrokenConfigurationRunsOpen() throws {
+    let folder = try RunFolder()
+    let text = try String(contentsOfFile: folder.config, encoding: .utf8)
+    try text.replacing("cell-count: 16", with: "cell-count: 17").write(toFile: folder.config, atomically: true, encoding: .utf8)
+    let whole = try RunFolder()
+    let (slaves, tap) = try Self.slaves(whole)
+    defer { slaves.send(SIGTERM) }
+    let run = try Self.controller(folder, tap, ["--for", "3s"])
+    #expect(run.end() == 0)
+    #expect(run.text.contains("checksum") && run.text.contains("CONFIG ERR"), "\(run.text)")
+    #expect(!run.text.contains("negative closed"))
+  }
+
+  @Test func aStateThatCannotBeStoredKeepsItOpen() throws {
+    let folder = try RunFolder()
+    let (slaves, tap) = try Self.slaves(folder)
+    defer { slaves.send(SIGTERM) }
+    let run = try Self.controller(folder, tap, ["--state", "/proc/linkbms.state"])
+    #expect(run.says("the state cannot be stored"), "\(run.text)")
+    run.send(SIGTERM)
+    #expect(run.end() == 2)
+    #expect(!run.text.contains("→ RUNNING"))
+  }
+
+  @Test func journaldGetsPriorities() throws {
+    let folder = try RunFolder()
+    let (slaves, tap) = try Self.slaves(folder)
+    defer { slaves.send(SIGTERM) }
+    let run = try Self.controller(folder, tap, ["--for", "1s", "--status-every", "0"], ["JOURNAL_STREAM": "8:1"])
+    #expect(run.end() == 0)
+    let lines = run.text.split(separator: "\n")
+    #expect(!lines.isEmpty && lines.allSatisfy { $0.hasPrefix("<5>") || $0.hasPrefix("<6>") || $0.hasPrefix("<3>") }, "\(run.text)")
+  }
+
+  @Test func hoursPassInSecondsWithASimulatedBattery() throws {
+    let folder = try RunFolder()
+    let scenario = folder.path + "/small.yaml"
+    try "configuration: {preset: lfp, bms1-slaves: 1, bms1-cells-per-module: 8, protocol: none}\nload: [{at: 0, current: 5}]\n"
+      .write(toFile: scenario, atomically: true, encoding: .utf8)
+    let run = try RunningProgram(
+      [
+        "run", "--simulate", scenario, "--speed", "1440", "--for", "20m", "--status-every", "10m", "--state",
+        folder.path + "/state",
+      ])
+    #expect(run.end() == 0)
+    #expect(run.text.contains("RUNNING, negative + positive closed"), "\(run.text)")
+    #expect(!run.text.contains("late\n") && !run.text.contains("error:"), "\(run.text)")
+  }
+
+  @Test(arguments: [
+    (["run"], "--config: found none"), (["run", "--config", "x"], "name a tap with --chain"),
+    (["run", "--config", "x", "--chain", "tcp://x"], "x: "),
+    (["run", "--config", "x", "--chain", "a", "--for", "soon"], "--for: found"),
+    (["run", "--config", "x", "--chain", "a", "--speed", "2"], "--speed: real slaves"),
+    (["run", "--config", "x", "--chain", "a", "--log-level", "loud"], "--log-level: found"),
+    (["virtual", "slaves", "--chain", "tap+tcp://127.0.0.1:0"], "name a battery"),
+    (["virtual", "slaves", "--plant", "/no", "--chain", "tap+tcp://127.0.0.1:0"], "/no: "),
+  ])
+  func mistakesAreNamed(arguments: [String], text: String) throws {
+    let result = try linkbmsTests.run(BuiltProgram.path, arguments)
+    #expect(result.status == 2 && result.errors.contains(text), "\(result)")
+  }
+
+  @Test func printsAUnitThatStartsExactlyThis() throws {
+    let result = try linkbmsTests.run(
+      BuiltProgram.path,
+      ["run", "--config", "/etc/my bms.yaml", "--can", "can0", "--chain", "tap+serial:///dev/ttyUSB0@921600", "--print-unit"])
+    #expect(result.status == 0)
+    for line in [
+      "Type=notify", "WatchdogSec=2", "Restart=on-failure", "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN",
+      "run --config \"/etc/my bms.yaml\" --state /var/lib/linkbms/state --can can0 --chain tap+serial:///dev/ttyUSB0@921600",
+    ] { #expect(result.output.contains(line), "\(line): \(result.output)") }
+    #expect(ServiceUnit.quoted("a\"b%c$d") == "\"a\\\"b%%c$$d\"")
+  }
+}
+
+/// Where systemd would listen.
+final class NotifySocket {
+  let path: String
+  private final class Box: Sendable { let messages = Mutex<[String]>([]) }
+  private let box = Box()
+  private let source: any DispatchSourceRead
+
+  init(_ path: String) {
+    self.path = path
+    let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
+    withUnsafePointer(to: &name) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        _ = bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    // Read as it comes: the kernel holds ten datagrams only.
+    source = DispatchSource.makeReadSource(fileDescriptor: descriptor)
+    source.setEventHandler { [box] in
+      var buffer = [UInt8](repeating: 0, count: 4096)
+      let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+      guard count >= 0 else { return }
+      box.messages.withLock { $0.append(String(decoding: buffer[..<count], as: UTF8.self)) }
+    }
+    source.setCancelHandler { close(descriptor) }
+    source.resume()
+  }
+
+  deinit { source.cancel() }
+
+  /// Everything that was sent so far.
+  func all() -> [String] { box.messages.withLock { $0 } }
+}

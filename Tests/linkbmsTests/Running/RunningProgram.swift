@@ -1,0 +1,78 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// A program that runs while a test talks to it. Waits for what is said, never for time.
+final class RunningProgram: Sendable {
+  private let process: Mutex<Process>
+  private let entry: FileHandle
+  private let said = Mutex<String>("")
+  private let news = DispatchSemaphore(value: 0)
+  let pid: Int32
+
+  /// - Parameter environment: added to the test's own.
+  init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: BuiltProgram.path)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.filter { $0.key != "JOURNAL_STREAM" }.merging(environment) { $1 }
+    let (input, output) = (Pipe(), Pipe())
+    process.standardInput = input
+    process.standardOutput = output
+    process.standardError = output
+    entry = input.fileHandleForWriting
+    try process.run()
+    pid = process.processIdentifier
+    self.process = Mutex(process)
+    output.fileHandleForReading.readabilityHandler = { [weak self] handle in
+      let data = handle.availableData
+      if data.isEmpty { handle.readabilityHandler = nil }
+      self?.said.withLock { $0 += String(decoding: data, as: UTF8.self) }
+      self?.news.signal()
+    }
+  }
+
+  deinit { if process.withLock({ $0.isRunning }) { kill(pid, SIGKILL) } }
+
+  /// Everything it has said so far.
+  var text: String { said.withLock { $0 } }
+
+  /// Waits until it has said this, `count` times.
+  func says(_ wanted: String, count: Int = 1, within seconds: Double = 30) -> Bool {
+    let end = DispatchTime.now() + seconds
+    while text.components(separatedBy: wanted).count <= count {
+      guard news.wait(timeout: end) == .success else { return false }
+    }
+    return true
+  }
+
+  func tell(_ line: String) { entry.write(Data((line + "\n").utf8)) }
+  func send(_ signal: Int32) { kill(pid, signal) }
+
+  /// Its exit status.
+  func end() -> Int32 {
+    try? entry.close()
+    let process = process.withLock { $0 }
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+}
+
+/// A folder that goes away, with a configuration in it.
+final class RunFolder {
+  let path: String
+  var config: String { path + "/bms.yaml" }
+
+  init() throws {
+    path = NSTemporaryDirectory() + "linkbms-run-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try set("bms1-slaves=2", "cell-count=16", "bms1-sensors.1=1,2", "protocol=none")
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func set(_ items: String...) throws {
+    let result = try run(BuiltProgram.path, ["config", "set", "--file", config] + items)
+    #expect(result.status == 0, "\(result)")
+  }
+}
