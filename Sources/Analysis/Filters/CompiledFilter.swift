@@ -37,7 +37,7 @@ public struct CompiledFilter: Sendable {
       name, column in
       let fields = FilterExpression.Field.allCases.map(\.rawValue)
       return .init(
-        column: column, found: "\"\(name)\"", expected: "a signal or a field" + NearestName.hint(name, in: Array(known) + fields))
+        column: column, found: "\"\(name)\"", expected: "a signal or a field" + NearestName.hint(name, in: known.sorted() + fields))
     }
   }
 
