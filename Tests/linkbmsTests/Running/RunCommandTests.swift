@@ -158,7 +158,7 @@ import Testing
       .write(toFile: scenario, atomically: true, encoding: .utf8)
     let run = try RunningProgram(
       [
-        "run", "--simulate", scenario, "--speed", "1440", "--for", "20m", "--status-every", "10m", "--state",
+        "run", "--simulate", scenario, "--speed", "1440", "--for", "2m", "--status-every", "1m", "--state",
         folder.path + "/state",
       ])
     #expect(run.end() == 0)
