@@ -27,6 +27,9 @@ public struct LineReader: ~Copyable {
 
   deinit { if ownsDescriptor { close(descriptor) } }
 
+  /// Whether `next` has a line without waiting for one.
+  public var hasLine: Bool { isAtEnd || pending[start...].contains(0x0a) }
+
   /// The next line without its end (LF or CRLF); `nil` at the end.
   /// - Throws: `interrupted` on a stop signal, `failed` if the system refuses (21 = a folder).
   public mutating func next() throws(OutputError) -> String? {

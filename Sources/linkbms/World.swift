@@ -47,6 +47,11 @@ extension World {
   /// Nothing to do where nothing is gathered.
   mutating func flush() throws(WorldError) {}
 
+  /// Where nobody sits.
+  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+    throw WorldError(message: "nobody can be asked here: give the answers in a file")
+  }
+
   /// Writes a line of text as data.
   mutating func print(_ line: String) throws(WorldError) {
     var text = line + "\n"

@@ -13,6 +13,7 @@ import Testing
       case .messages: ["Limits"]
       case .signals: ["CellMax", "PackVoltage"]
       case .buses: ["can0"]
+      case .interfaces: ["can7"]
       }
     }
   }
@@ -31,7 +32,7 @@ import Testing
       commandName: "decode",
       arguments: [
         file, option("format", values: ["text", "json"]), option("protocol"), option("variant"), option("where"),
-        option("summary", kind: .flag),
+        option("summary", kind: .flag), option("live"),
       ])
     let tree = CommandInfo(
       commandName: "linkbms", subcommands: [decode, CommandInfo(commandName: "info"), CommandInfo(commandName: "identify")])
@@ -45,7 +46,8 @@ import Testing
       ("info; de", .words(["decode", "info", "identify", "exit"])),
       ("linkbms de", .words(["decode", "info", "identify", "exit"])),
       ("decode x", .files), ("dec x", .files), ("decode a b", .files),
-      ("decode --", .words(["--format", "--protocol", "--variant", "--where", "--summary"])),
+      ("decode --", .words(["--format", "--protocol", "--variant", "--where", "--summary", "--live"])),
+      ("decode --live c", .words(["can7"])),
       ("decode --format ", .words(["text", "json"])),
       ("decode --format=", .words(["text", "json"])),
       ("decode --format=j", .words(["text", "json"])),

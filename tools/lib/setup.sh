@@ -69,14 +69,15 @@ need_packages() {
 
 # What the program needs to be built.
 need_build() {
-  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev libcrypt-dev pkg-config gcc libc6-dev git
+  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev \
+    libcrypt-dev pkg-config gcc libc6-dev git
   need_swift
 }
 
 # What only the tests need: peers to compare with. Python packages live in a virtual environment under .build.
 need_tests() {
   need_build
-  need_packages can-utils tshark python3 python3-venv time
+  need_packages can-utils tshark lua5.2 lua5.4 python3 python3-venv time
   venv="$root/.build/venv"
   if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, msgpack, pexpect, yaml' 2>/dev/null; then
     say "Installing Python packages for the tests into .build/venv: cantools python-can msgpack pexpect PyYAML"

@@ -193,7 +193,7 @@ extension WiresharkChain {
 
     local chain_door = Proto("linkbms_chain", "LinkBMS, LinkSlave chain")
     local user_table = DissectorTable.get("wtap_encap")
-    local encapsulations = wtap_encaps or wtap
+    local encapsulations = wtap_encaps or wtap or { USER0 = 45, USER1 = 46 }
     local before_chain = user_table:get_dissector(encapsulations.USER0)
 
     function chain_door.dissector(tvb, pinfo, tree)

@@ -3,7 +3,7 @@ import Protocols
 
 /// A Lua plugin for Wireshark and tshark, made from definitions: tables first, then the code that reads them. The same definitions give
 /// the same bytes.
-public struct WiresharkPlugin {
+public struct WiresharkPlugin: Sendable {
   /// What the plugin's preferences stand at until somebody changes them.
   public struct Defaults: Sendable, Equatable {
     /// `protocol/variant`, or `nil` for automatic.

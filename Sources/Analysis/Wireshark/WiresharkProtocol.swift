@@ -39,6 +39,8 @@ struct WiresharkProtocol {
   private(set) var idSets: [[IDRow]] = []
   private(set) var variants: [Variant] = []
   private(set) var messages: [WiresharkMessage] = []
+  /// By index of `messages`: the name, with a number behind it where it occurs again.
+  private var keys: [String] = []
   /// What the plugin cannot hold, for people.
   private(set) var omissions: [String] = []
 
@@ -72,10 +74,14 @@ struct WiresharkProtocol {
       compiler.add(definition.dbc(readings: choice(readings, combination)), context)
       if combination == 0 { omissions += compiler.omissions.map { "\(definition.protocolName): \($0)" } }
       let dissection = compiler.finish()
+      var names = UniqueNames()
       for (index, info) in dissection.messages.enumerated() {
-        let place = places[info.name] ?? builders.count
+        // A DBC may have one name twice, under two IDs.
+        let key = names.take(info.name)
+        let place = places[key] ?? builders.count
         if place == builders.count {
-          places[info.name] = place
+          places[key] = place
+          keys.append(key)
           builders.append(WiresharkMessage.Builder(info, combinations: count))
         }
         builders[place].add(dissection, message: index, combination: combination)
@@ -125,10 +131,14 @@ struct WiresharkProtocol {
     var rows: [IDRow] = []
     var known: [String: DBCMessage] = [:]
     for file in [definition.dbc] + definition.overlays.sorted(by: { $0.key < $1.key }).map(\.value) {
-      for message in file.messages where known[message.name] == nil { known[message.name] = message }
+      var names = UniqueNames()
+      for message in file.messages where !message.isOrphanBin {
+        let key = names.take(message.name)
+        if known[key] == nil { known[key] = message }
+      }
     }
-    for (index, message) in messages.enumerated() {
-      guard let dbc = known[message.name] else { continue }
+    for (index, key) in keys.enumerated() {
+      guard let dbc = known[key] else { continue }
       let slots = definition.slots(of: dbc, variant: variant)
       guard let first = slots.first else { continue }
       if !first.hasAddress {

@@ -271,22 +271,24 @@ enum WiresharkRuntime {
         end
         if not variant then return name .. " has no variant \"" .. wanted .. "\"" end
       end
-      for reading, option in rest:gmatch(",%s*([^:,]+):([^,]+)") do
+      for part in rest:gsub("^/[^,]+", ""):gmatch(",%s*([^,]*)") do
+        local reading, option = part:match("^([^:]+):(.-)%s*$")
         local found = false
         for dimension, each in ipairs(protocol.readings) do
           for number = 2, #each do
             if each[1] == reading and each[number] == option then choice[dimension], found = number - 1, true end
           end
         end
-        if not found then return name .. " has no reading \"" .. reading .. ":" .. option .. "\"" end
+        if not found then return name .. " has no reading \"" .. part .. "\"" end
       end
       add_slots(slots, protocol, variant, id_set, choice)
     end
 
+    -- Slots of a bus; nothing, so that the choice is automatic, where a part is not understood.
     local function profile_of(text, problems)
-      local slots = { extended = {}, standard = {} }
+      local slots, before = { extended = {}, standard = {} }, #problems
       for part in text:gmatch("[^&]+") do problems[#problems + 1] = add_profile(slots, part) end
-      return slots
+      return #problems == before and slots or nil
     end
 
     """#

@@ -14,7 +14,7 @@ public protocol BusPort: AnyObject {
   /// - Throws: only what cannot pass by itself; a bus that went away and may come back is a `.lost` event.
   func receive(_ take: (PortEvent) -> Void) throws(PortError)
   /// Hands a frame to the bus.
-  /// - Returns: `.full` where there is no room just now (ENOBUFS, EAGAIN): try again a little later.
+  /// - Returns: `.full` where there is no room just now (ENOBUFS, EAGAIN), or the bus is lost: try again a little later.
   func send(_ frame: CANFrame) throws(PortError) -> SendResult
   /// What passed since it was opened.
   var counters: PortCounters { get }

@@ -5,7 +5,6 @@ struct KernelDrops {
   /// Takes the total that came with a frame; 0 = the kernel said nothing.
   /// - Returns: how many were dropped since.
   mutating func advance(to total: UInt32) -> UInt64 {
-    guard total != 0 || last != 0 else { return 0 }
     guard total != 0 else { return 0 }
     defer { last = total }
     return UInt64(total &- last)

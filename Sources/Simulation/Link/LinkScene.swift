@@ -55,7 +55,7 @@ public struct LinkScene: Sendable {
       restarts.removeFirst()
       world.restart(restart.side)
     }
-    let values = live(heard: world.inverter.heard, isOnline: world.inverter.phase == .online, after: 0)
+    let values = pass(world.inverter.heard, isOnline: world.inverter.phase == .online, isLive: false)
     world.run(until: Int64(now * 1e6), battery: values.battery, inverter: values.inverter)
     return world.takeRecords()
   }
@@ -69,13 +69,19 @@ public struct LinkScene: Sendable {
     heard: QuantityValues, isOnline: Bool, after seconds: Double = 0.1
   ) -> (battery: QuantityValues, inverter: QuantityValues) {
     now += seconds
-    draw(heard, isOnline)
+    return pass(heard, isOnline: isOnline, isLive: true)
+  }
+
+  private mutating func pass(
+    _ heard: QuantityValues, isOnline: Bool, isLive: Bool
+  ) -> (battery: QuantityValues, inverter: QuantityValues) {
+    draw(heard, isOnline, isLive)
     soc = max(5, min(95, soc + current * 0.1 / 3600 / (Double(capacity_mAh) / 1000) * 100))
     return (battery(), inverter())
   }
 
   /// What the inverter takes or gives: a wish that changes now and then, within what it has heard.
-  private mutating func draw(_ heard: QuantityValues, _ isOnline: Bool) {
+  private mutating func draw(_ heard: QuantityValues, _ isOnline: Bool, _ isLive: Bool) {
     if now >= wishUntil {
       wish = (random.unit() * 2 - 1) * 60
       // Whether values stand still can be seen only while current flows.
@@ -91,7 +97,9 @@ public struct LinkScene: Sendable {
       wishUntil = max(wishUntil, now + 1)
       if now < 100 { wishUntil = now + 60 }
     } else {
-      target = max(-discharge * 0.98, min(charge * 0.98, world.current(wanted: target)))
+      // On a live bus the inverter of this scene's own bus has heard nothing.
+      let taken = isLive ? target : world.current(wanted: target)
+      target = max(-discharge * 0.98, min(charge * 0.98, taken))
     }
     current += (target - current) * 0.3
     if abs(current) < 0.2 { current = 0 }

@@ -94,7 +94,13 @@ struct CommissionCommand: ToolCommand {
     let path = try statePath()
     let kept = try keptState(path, plant: simulate)
     var set = scenario.configuration
-    if let kept, !kept.configuration.isEmpty { set = ConfigurationFile.parse(kept.configuration, path: path).configuration }
+    if let kept, !kept.configuration.isEmpty {
+      let reading = ConfigurationFile.parse(kept.configuration, path: path)
+      if let complaint = reading.complaints.first {
+        throw WorldError(message: "\(path): the configuration in it: \(complaint); --restart begins anew")
+      }
+      set = reading.configuration
+    }
     var plant = try SimulatedPlant(scenario, name: simulate, library: library, configuration: set)
     var start = kept ?? CommissioningState()
     start.plant = simulate

@@ -14,6 +14,7 @@ struct DissectorsCommand: ParsableCommand {
         linkbms dissectors show pylontech-hv Totals     one message with its bits drawn
         linkbms dissectors check my/folder other.dbc    apply the rules to definitions and DBC files
         linkbms dissectors export sofar --variant sofar2 --to dbc > sofar2.dbc
+        linkbms export wireshark linkbms.lua            all of them as a plugin for Wireshark
 
       EXIT STATUS
         0  done, and nothing wrong; 1  a definition breaks a rule; 2  could not do it.

@@ -83,8 +83,8 @@ struct CheckResult: Sendable, Equatable {
     CheckResult(id: id, verdict: .failed, measured: measured, expected: expected, failure: failure)
   }
 
-  /// Not to be told yet; `failure` names the hint that is shown.
-  static func open(_ id: CheckID, _ failure: String, _ measured: String, _ expected: String) -> CheckResult {
+  /// Not to be told yet. A hint is shown only where `failure` names one: what another check explains needs none of its own.
+  static func open(_ id: CheckID, _ measured: String, _ expected: String, failure: String? = nil) -> CheckResult {
     CheckResult(id: id, verdict: .open, measured: measured, expected: expected, failure: failure)
   }
 }

@@ -30,7 +30,7 @@ extension Checks {
 
   func scan() -> CheckResult {
     let expected = "every configured module"
-    guard isMatrixThere, let step else { return .open(.scan, "none", "no complete scan", expected) }
+    guard isMatrixThere, let step else { return .open(.scan, "no complete scan", expected, failure: "none") }
     for chain in usedChains {
       let found = Int(step.readings.moduleCounts[chain.index])
       let cells = Int(step.readings.cellCounts[chain.index])
@@ -105,7 +105,7 @@ extension Checks {
   func cells() -> CheckResult {
     let (low, high) = (Double(configuration[.undervoltageProtect]) / 10_000, Double(configuration[.overvoltageProtect]) / 10_000)
     let expected = "\(Number.text(low, 3))…\(Number.text(high, 3, "V"))"
-    guard isMatrixThere, let step else { return .open(.cells, "low", "no complete scan", expected) }
+    guard isMatrixThere, let step else { return .open(.cells, "no complete scan", expected) }
     if let wire = wireFault { return .failed(.cells, wire.failure, wire.place, expected) }
     let values = step.engine.values
     let texts = EventText(configuration)
@@ -121,8 +121,8 @@ extension Checks {
 
   func sums() -> CheckResult {
     let expected = "at most 2 % apart"
-    guard isMatrixThere, let readings = step?.readings else { return .open(.sums, "differs", "no complete scan", expected) }
-    if wireFault != nil { return .open(.sums, "differs", "the wires first", expected) }
+    guard isMatrixThere, let readings = step?.readings else { return .open(.sums, "no complete scan", expected) }
+    if wireFault != nil { return .open(.sums, "the wires first", expected) }
     var worst = (share: 0.0, text: "alike")
     for (chain, module) in allModules {
       let sum = volts(chain, module).reduce(0, +)
@@ -141,8 +141,8 @@ extension Checks {
   func spread() -> CheckResult {
     let limit = Double(configuration[.differenceAlarm]) / 10_000
     let expected = "at most \(Number.text(limit, 3, "V"))"
-    guard isMatrixThere, let values = step?.engine.values else { return .open(.spread, "large", "no complete scan", expected) }
-    if wireFault != nil { return .open(.spread, "large", "the wires first", expected) }
+    guard isMatrixThere, let values = step?.engine.values else { return .open(.spread, "no complete scan", expected) }
+    if wireFault != nil { return .open(.spread, "the wires first", expected) }
     let measured =
       "\(Number.text(Double(values.difference) / 10_000, 3, "V")), highest \(EventText(configuration).cell(values.highestCell.slot))"
     return values.difference > configuration[.differenceAlarm]
@@ -151,8 +151,8 @@ extension Checks {
 
   func chemistry() -> CheckResult {
     let name = configuration.isLFP ? "LFP" : "Li-ion"
-    guard isMatrixThere else { return .open(.chemistry, "other", "no complete scan", name) }
-    if wireFault != nil { return .open(.chemistry, "other", "the wires first", name) }
+    guard isMatrixThere else { return .open(.chemistry, "no complete scan", name) }
+    if wireFault != nil { return .open(.chemistry, "the wires first", name) }
     let usual = median(allModules.flatMap { volts($0.chain, $0.module) })
     let measured = "\(Number.text(usual, 3, "V")) a cell"
     if configuration.isLFP, usual > 3.5 { return .failed(.chemistry, "other", measured, "LFP at rest: below 3.5 V") }
@@ -178,7 +178,7 @@ extension Checks {
 
   func sensors() -> CheckResult {
     let expected = "no enabled sensor open or shorted"
-    guard isMatrixThere else { return .open(.sensors, "open", "no complete scan", expected) }
+    guard isMatrixThere else { return .open(.sensors, "no complete scan", expected) }
     var count = 0
     var bad: (failure: String, text: String)?
     enabled { chain, module, sensor, isOpen, isShorted, _ in
@@ -193,7 +193,7 @@ extension Checks {
   func ambient() -> CheckResult {
     let around = state.number("ambient") ?? 25
     let expected = "within 2 K of \(Number.text(around, 1, "°C"))"
-    guard isMatrixThere else { return .open(.ambient, "beta", "no complete scan", expected) }
+    guard isMatrixThere else { return .open(.ambient, "no complete scan", expected) }
     var shown: [(place: String, value: Double)] = []
     enabled { chain, module, sensor, isOpen, isShorted, value in
       if !isOpen, !isShorted { shown.append(("\(chain.word) module \(module + 1) T\(sensor + 1)", value)) }

@@ -27,7 +27,7 @@ extension Checks {
 
   func protocolHeard() -> CheckResult {
     let expected = "configured \(configured.word)"
-    guard let heard, heard.frames > 0 else { return .open(.protocol, "other", "nothing heard", expected) }
+    guard let heard, heard.frames > 0 else { return .open(.protocol, "nothing heard", expected) }
     guard let name = heard.protocolName else { return .failed(.protocol, "unknown", "of no known protocol", expected) }
     let fitting = heard.fitting.map(\.word).joined(separator: " or ")
     let measured = "heard \(name)\(fitting.isEmpty ? "" : ": for \(fitting)")"

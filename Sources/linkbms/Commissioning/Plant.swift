@@ -39,7 +39,12 @@ struct PlantStep: Sendable {
   var isOnline: Bool?
 }
 
-/// The system behind commissioning: simulated, or live. Its controller starts with the contactors held open.
+/// The system behind commissioning: simulated now, live when it is built.
+///
+/// What each has to keep: its controller starts with the contactors held open; `hold` stands above everything that would let them go
+/// again by itself (a live controller ends the holds of its own doubts: this one it must not end); only `close` ends it. While a person
+/// thinks about a question no step is asked for: a live plant has to go on all the same, and whatever opened the contactors meanwhile
+/// shows in the next step. A configuration that is refused is an error, which ends the run with open contactors.
 protocol CommissioningPlant {
   /// For the report.
   var name: String { get }

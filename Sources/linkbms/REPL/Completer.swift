@@ -87,6 +87,7 @@ struct Completer {
     case "message", "messages": return .words(names.names(.messages))
     case "signal", "signals": return .words(names.names(.signals))
     case "bus", "buses": return .words(names.names(.buses))
+    case "iface", "interface", "live", "can": return .words(names.names(.interfaces))
     case "where", "expression", "filter", "if": return expression(word)
     default: break
     }

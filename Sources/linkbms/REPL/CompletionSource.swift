@@ -1,4 +1,5 @@
 import Formats
+import HostIO
 
 /// Kinds of names that the definitions or the open capture know, and not the argument parser.
 enum CompletionTopic: Equatable, Sendable {
@@ -8,6 +9,8 @@ enum CompletionTopic: Equatable, Sendable {
   case messages
   case signals
   case buses
+  /// Live buses of this machine.
+  case interfaces
 }
 
 /// Who knows those names. Asked when a person presses TAB, so it may take a moment, but not throw.
@@ -36,6 +39,7 @@ final class LibraryNames: CompletionSource {
     case .signals: messages.flatMap { $0.signals.map(\.name) }
     // The buses of a capture are only known to who has read it.
     case .buses: []
+    case .interfaces: CANInterface.all().map(\.name)
     }
   }
 

@@ -19,7 +19,10 @@ extension ShellSession {
       return try run(name: "-c") { () throws(OutputError) in lines.popFirst().map(String.init) }
     case .standardInput:
       var reader = LineReader(descriptor: 0)
-      return try run(name: "-") { () throws(OutputError) in try reader.next() }
+      return try run(name: "-") { () throws(OutputError) in
+        if !reader.hasLine { serveJobsUntilReadable(0) }
+        return try reader.next()
+      }
     case .file(let path):
       guard !scriptsRunning.contains(path) else { throw WorldError(message: "\(path): this script is running already") }
       scriptsRunning.append(path)

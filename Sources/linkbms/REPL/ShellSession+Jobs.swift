@@ -33,6 +33,14 @@ extension ShellSession {
     try? live.drain(into: &world)
   }
 
+  /// Lets jobs work until there is something to read.
+  func serveJobsUntilReadable(_ descriptor: Int32) {
+    while Signals.stopRequest == nil, !live.descriptors.isEmpty {
+      serveJobs()
+      if PortPoller.wait([descriptor] + live.descriptors, until_ns: live.due_ns).first ?? true { return }
+    }
+  }
+
   /// The end of the session: every job ends in order. The worst that any came to.
   func endJobs() -> Int32 {
     live.stopAll(.now)

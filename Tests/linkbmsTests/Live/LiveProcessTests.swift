@@ -158,6 +158,18 @@ import Testing
     #expect(!bad.text.contains("not-this"))
   }
 
+  @Test func jobsGoOnWhileAPipedScriptIsSilent() throws {
+    let shell = try LiveProcess(BuiltProgram.path, [])
+    shell.enter("decode --live \(bus.address) --protocol deye-hv &")
+    #expect(shell.printed("[1] decode --live"))
+    let speaker = try bus.start("send", "@", "4210#D80E000000003200", "--every", "50ms")
+    #expect(shell.printed("PackVoltage 380.0 V"))
+    shell.enter("quit 3")
+    #expect(shell.end() == 3)
+    speaker.signal(SIGINT)
+    _ = speaker.end()
+  }
+
   @Test func speaksWithPythonCAN() throws {
     let python = Self.root + "/.build/venv/bin/python"
     guard FileManager.default.isExecutableFile(atPath: python) else {

@@ -20,11 +20,14 @@ final class ByteLink {
   private var isClosed = false
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   /// Bytes that may wait to be sent.
-  static let capacity = 65_536
+  private let capacity: Int
   private static let retry_ns: Int64 = 1_000_000_000
   private static let patience_ns: Int64 = 5_000_000_000
 
-  init(_ place: LinkPlace) { self.place = place }
+  init(_ place: LinkPlace, capacity: Int = 65_536) {
+    self.place = place
+    self.capacity = capacity
+  }
 
   deinit { close() }
 
@@ -76,6 +79,8 @@ final class ByteLink {
       } else if count < 0, errno == EINTR {
         continue
       } else if count < 0, errno == EAGAIN {
+        break
+      } else if count == 0, !handle.isHungUp {
         break
       } else {
         return lose(.vanished(place.description))
@@ -141,7 +146,7 @@ final class ByteLink {
   /// Hands bytes over, all or none.
   /// - Returns: whether there was room and a connection.
   func write(_ bytes: [UInt8]) -> Bool {
-    guard handle != nil, pendingLoss == nil, unsent.count &+ bytes.count <= ByteLink.capacity else { return false }
+    guard handle != nil, pendingLoss == nil, unsent.count &+ bytes.count <= capacity else { return false }
     unsent += bytes
     flush()
     return true

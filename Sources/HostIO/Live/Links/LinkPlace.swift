@@ -28,6 +28,13 @@ enum LinkHandle {
     }
   }
 
+  /// Whether reading nothing means the end. A serial port that libserialport set up gives nothing where nothing waits, too.
+  var isHungUp: Bool {
+    guard case .serial(let port) = self else { return true }
+    var request = pollfd(fd: serial_descriptor(port), events: Int16(POLLIN), revents: 0)
+    return poll(&request, 1, 0) > 0 && request.revents & Int16(POLLHUP | POLLERR | POLLNVAL) != 0
+  }
+
   func close() {
     switch self {
     case .socket(let descriptor): _ = Glibc.close(descriptor)

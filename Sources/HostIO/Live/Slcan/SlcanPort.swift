@@ -55,7 +55,8 @@ public final class SlcanPort: BusPort {
     rateDigit = digit
     self.listenOnly = listenOnly
     self.statusInterval_ns = statusInterval_ns
-    link = ByteLink(.serial(device: device, rate: serialRate))
+    // Frames that wait here get old: some tens of them, and then there is no more room.
+    link = ByteLink(.serial(device: device, rate: serialRate), capacity: 1024)
     try link.open()
     setUp()
     while step != .open {

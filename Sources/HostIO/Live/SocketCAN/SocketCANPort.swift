@@ -181,7 +181,10 @@ public final class SocketCANPort: BusPort {
       return lose(.vanished(name))
     case EINVAL where frame.flags.contains(.fd), EMSGSIZE:
       throw .unsupported(
-        name, what: "send CAN FD frames: the interface is set to classic CAN (FD controllers: linkbms bus \(name) --fd)")
+        name,
+        what: "send CAN FD frames: the interface takes classic ones only "
+          + "(ip link set \(name) down; ip link set \(name) type can bitrate 500000 dbitrate 2000000 fd on; ip link set \(name) up)"
+      )
     case let code: throw .system(HostError(name, attempt: "send", code: code))
     }
   }

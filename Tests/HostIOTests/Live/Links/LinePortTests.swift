@@ -87,3 +87,29 @@ import Testing
     #expect(sent < 100_000 && port.counters.refused == 1)
   }
 }
+
+/// Over ttyS1 and ttyS2, which are each other's wire: tools/vm-test.
+@Suite(.enabled(if: SocketCANWordsTests.hasCAN && FileManager.default.fileExists(atPath: "/sys/class/tty/ttyS2")))
+struct SerialLineTests {
+  @Test func linesGoBothWays() throws {
+    let a = try LinePort(LineAddress("tap+serial:///dev/ttyS1@115200")),
+      b = try LinePort(LineAddress("tap+serial:///dev/ttyS2@115200"))
+    let sent = (0..<200).map { "(\($0).000000) chain1 001#000E331DF7 T" }
+    var heard: [[String]] = [[], []]
+    let end_ns = PortPoller.now_ns + 60_000_000_000
+    var next = 0
+    while heard[0].count < sent.count || heard[1].count < sent.count, PortPoller.now_ns < end_ns {
+      if next < sent.count {
+        try #require(try a.write(sent[next].utf8) == .sent)
+        try #require(try b.write(sent[next].utf8) == .sent)
+        next += 1
+      }
+      _ = PortPoller.wait([a.descriptor, b.descriptor], until_ns: min(PortPoller.now_ns + 10_000_000, a.wakeTime_ns ?? .max))
+      for (place, port) in [a, b].enumerated() {
+        try port.receive { if case .line(let line, _) = $0 { heard[place].append(String(decoding: line, as: UTF8.self)) } }
+      }
+    }
+    let isAll = heard == [sent, sent]
+    #expect(isAll, "heard \(heard.map(\.count)) of \(sent.count)")
+  }
+}

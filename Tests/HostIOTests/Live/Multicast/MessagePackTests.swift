@@ -75,7 +75,7 @@ import Testing
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix(seed)
     let frames = (PortTesting.everyKind + PortTesting.everyFDKind).map { MulticastMessage.bytes(of: $0, time_ns: 1) }
-    for round in 0..<40_000 {
+    for round in 0..<10_000 {
       var bytes =
         round % 4 == 0
         ? (0..<random.next() % 64).map { _ in UInt8(truncatingIfNeeded: random.next()) }

@@ -18,6 +18,16 @@ import Testing
     #expect(PortTesting.errors.compactMap(SlcanMessage.line).isEmpty)
   }
 
+  @Test func lengthsOfFDFramesAreThoseOfTheStandard() {
+    for (digit, length) in zip("89ABCDEF", [8, 12, 16, 20, 24, 32, 48, 64]) {
+      guard case .frame(let frame)? = read("b123\(digit)" + String(repeating: "55", count: length)) else {
+        Issue.record("\(digit) is no frame of \(length) bytes")
+        continue
+      }
+      #expect(frame.length == length && frame.flags == [.fd, .bitRateSwitch] && frame.byte(length - 1) == 0x55)
+    }
+  }
+
   @Test func timeStampsAreIgnoredAndTheRawDLCIsKept() {
     #expect(read("t3512aabb") == .frame(CANFrame(id: .standard(0x351), length: 2, head: 0xBBAA)))
     #expect(read("t3512AABB1A2B") == .frame(CANFrame(id: .standard(0x351), length: 2, head: 0xBBAA)))
