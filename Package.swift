@@ -79,11 +79,11 @@ let package = Package(
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
     .target(name: "CSignals"),
     .target(name: "CPorts"),
-    .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
-    .target(name: "CMosquitto"),
     .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),
     .target(name: "CSerialPort", linkerSettings: [.linkedLibrary("serialport")]),
     .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
+    .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
+    .target(name: "CMosquitto"),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

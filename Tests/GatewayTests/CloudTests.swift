@@ -147,7 +147,9 @@ import Testing
       for (key, _) in read.required { #expect(object[key] != nil, "\(read.path): \(key)") }
     }
     #expect(await site.respond(PageRequest(path: "/api/v1/nothing")).status == 404)
-    for query in [["from": "x"], ["to": "-1"], ["to": "99999999999999999999"]] {
+    for query in [
+      ["from": "x"], ["to": "-1"], ["to": "99999999999999999999"], ["to": "-9223372036854775808"], ["from": "9223372036854775807"],
+    ] {
       #expect(await site.respond(PageRequest(path: "/api/v1/history", query: query)).status == 400, "\(query)")
     }
     let backwards = await site.respond(PageRequest(path: "/api/v1/history", query: ["from": "5", "to": "4"]))

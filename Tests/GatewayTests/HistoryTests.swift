@@ -119,6 +119,28 @@ enum Records {
   }
 }
 
+@Suite struct ChartTests {
+  @Test func valuesOfADamagedFileDrawSomethingAndTrapNothing() {
+    var spans = (0..<3).map { HistorySummary(time: Int64($0) * 60) }
+    spans[0].parts[0] = .init(count: 1, least: .min, most: .max, sum: .max)
+    spans[1].parts[0] = .init(count: .max, least: .max, most: .min, sum: .min)
+    for range in [0..<180, 0..<1, 0..<Int64(31 * 86_400)] as [Range<Int64>] {
+      for chart in Chart.all { #expect(!chart.html(spans, in: range).source.isEmpty) }
+    }
+  }
+
+  @Test func aHoleIsAHole() {
+    let spans = ([0, 60, 120, 3000, 3060] as [Int64]).map { time -> HistorySummary in
+      var span = HistorySummary(time: time)
+      span.parts[HistoryQuantity.stateOfCharge.rawValue].add(5000)
+      return span
+    }
+    let drawing = Chart.all[0].html(spans, in: 0..<3600).source
+    #expect(drawing.components(separatedBy: "<polyline").count == 3)
+    #expect(drawing.contains("role=\"img\"") && drawing.contains("aria-label"))
+  }
+}
+
 /// What every store has to keep; PostgreSQL comes to the same list.
 @Suite struct HistoryStoreTests {
   private static let origin: Int64 = 1_789_999_200  // a whole two-hour span

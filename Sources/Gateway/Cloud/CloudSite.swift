@@ -18,6 +18,7 @@ public final class CloudSite: Pages, Sendable {
   func stop() { stopping.store(true, ordering: .relaxed) }
   func enterStream() -> Bool { false }
   func leaveStream() {}
+  func takesForms(_ path: String) -> Bool { false }
 
   func respond(_ request: PageRequest) async -> PageResponse { await respond(request, at: CloudReceiver.now()) }
 

@@ -31,11 +31,12 @@ public final class SQLiteHistory: HistoryStore {
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard found != version else { return }
     guard found == 0 else { throw GatewayError("found version \(found), expected \(version): written by a newer program") }
+    // A minute is a table with rows: without them what is longer than a quarter of a page takes a page of its own.
     try database.execute(
       sql: """
         CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL DEFAULT '', heard INTEGER NOT NULL
           DEFAULT 0, online INTEGER NOT NULL DEFAULT 0);
-        CREATE TABLE minute (device INTEGER NOT NULL, time INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (device, time)) WITHOUT ROWID;
+        CREATE TABLE minute (device INTEGER NOT NULL, time INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (device, time));
         CREATE TABLE summary (device INTEGER NOT NULL, level INTEGER NOT NULL, time INTEGER NOT NULL, parts BLOB NOT NULL,
           PRIMARY KEY (device, level, time)) WITHOUT ROWID;
         CREATE TABLE event (device INTEGER NOT NULL, time_ns INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (device, time_ns, text))

@@ -24,6 +24,8 @@ protocol Pages: Sendable {
   func leaveStream()
   /// Ends streams.
   func stop()
+  /// Whether something can be posted there.
+  func takesForms(_ path: String) -> Bool
   /// Answers a request.
   func respond(_ request: PageRequest) async -> PageResponse
 }
@@ -37,8 +39,8 @@ struct FrontDoor: HTTPResponder {
 
   func respond(to request: Request, context: ClientContext) async throws -> Response {
     guard request.method == .get || request.method == .head || request.method == .post else {
-      var refusal = PageResponse.text("This server answers GET, HEAD and POST.\n", status: 405)
-      refusal.headers.append(("allow", "GET, HEAD, POST"))
+      var refusal = PageResponse.text("This method is not answered here.\n", status: 405)
+      refusal.headers.append(("allow", site.takesForms(request.uri.path) ? "GET, HEAD, POST" : "GET, HEAD"))
       return FrontDoor.response(refusal, isSecure: site.isSecure)
     }
     var asked = PageRequest()

@@ -24,7 +24,7 @@ extension Site {
     guard let archive else { return .json(.object(["error": .string("no history is kept")]), status: 404) }
     let newest = (moment.snapshot?.time_ns ?? 0) / 1_000_000_000 + 1
     let to = request.query["to"].map { Int64($0) } ?? newest
-    let from = request.query["from"].map { Int64($0) } ?? to.map { max(0, $0 - 86_400) }
+    let from = request.query["from"].map { Int64($0) } ?? to.map { max(0, max(0, $0) - 86_400) }
     guard let to, let from, from >= 0, to >= 0, to <= Site.latest, from <= Site.latest else {
       return .json(.object(["error": .string("from, to: expected seconds since 1970, at most \(Site.latest)")]), status: 400)
     }

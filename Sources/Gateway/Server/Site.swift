@@ -99,6 +99,8 @@ public final class Site: Pages, Sendable {
     "/wifi/name",
   ]
 
+  func takesForms(_ path: String) -> Bool { Site.changes.contains(path) }
+
   private func post(_ request: PageRequest) async -> PageResponse {
     guard Site.changes.contains(request.path) else {
       var refusal = PageResponse.text("There is nothing to change here.\n", status: 405)

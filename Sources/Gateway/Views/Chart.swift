@@ -42,7 +42,7 @@ struct Chart {
       drawing +=
         "<line class=\"axis\" x1=\"\(Chart.short(Chart.left))\" x2=\"\(Chart.short(Chart.width - Chart.right))\" y1=\"\(y)\" y2=\"\(y)\"/>"
       drawing +=
-        "<text x=\"\(Chart.short(Chart.left - 6))\" y=\"\(Chart.short(scale.y(value) + 4))\" text-anchor=\"end\">\(shown(Int64(value.rounded())))</text>"
+        "<text x=\"\(Chart.short(Chart.left - 6))\" y=\"\(Chart.short(scale.y(value) + 4))\" text-anchor=\"end\">\(shown(Int64(max(-1e15, min(1e15, value)).rounded())))</text>"
     }
     for step in 0...4 {
       let time = range.lowerBound + (range.upperBound - range.lowerBound) * Int64(step) / 4
@@ -91,7 +91,7 @@ struct Chart {
     var high: Double
     var range: Range<Int64>
     init(least: Int64, most: Int64, range: Range<Int64>) {
-      let room = max(Double(most - least) * 0.08, 10)
+      let room = max((Double(most) - Double(least)) * 0.08, 10)
       low = Double(least) - room
       high = Double(most) + room
       self.range = range
