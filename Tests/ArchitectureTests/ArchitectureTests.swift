@@ -76,7 +76,9 @@ enum Rules {
     ],
   ]
 
-  @Test(arguments: ["Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "Gateway", "linkbms"])
+  @Test(arguments: [
+    "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "Gateway", "linkbms",
+  ])
   func importsOnlyGoDown(target: String) throws {
     let files = Tree.swiftFiles(below: "Sources/\(target)")
     #expect(!files.isEmpty)
