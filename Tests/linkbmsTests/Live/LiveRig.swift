@@ -74,7 +74,6 @@ struct MemoryWorld: World {
   var text: String { String(decoding: bytes, as: UTF8.self) }
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError) { self.bytes += bytes }
   mutating func note(_ line: String) { notes.append(line) }
-  mutating func ask(_ prompt: String) throws(WorldError) -> String? { nil }
   mutating func showProgress(_ line: String?) {}
   mutating func ask(_ prompt: String) throws(WorldError) -> String? { nil }
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
