@@ -3,7 +3,7 @@ import Controller
 /// Up to a minute of history in one piece: main values each second, every cell once. What the store keeps and what MQTT carries.
 ///
 /// As bytes: version 1, then numbers of seven bits a byte, low bits first (LEB128); signed ones zigzag; each series as differences.
-/// A quiet battery's minute of 96 cells takes some 400 bytes.
+/// A minute of 96 cells takes about 1 KB.
 public struct MinuteRecord: Equatable, Sendable {
   /// Seconds since 1970 of each sample, rising.
   public var times: [Int64] = []

@@ -39,7 +39,9 @@ extension Site {
 
   private func eventsJSON(_ request: PageRequest) -> PageResponse {
     let after = request.query["after"].map { UInt64($0) } ?? 0
-    guard let after else { return .json(.object(["error": .string("after: expected the number of an event")]), status: 400) }
+    guard let after, after <= UInt64(Site.latest) else {
+      return .json(.object(["error": .string("after: expected the number of an event")]), status: 400)
+    }
     let events = moment.events.filter { $0.number > after }.map { event -> JSONValue in
       .object([
         "number": .int(event.number), "time": .string(DataJSON.time(event.event.time_ns)),
