@@ -43,7 +43,8 @@ struct WatchedSignal: Sendable {
 
   init?(_ binding: QuantityBinding, _ plan: SignalPlan) {
     guard plan.byteOffset == 0, plan.bytesNeeded <= 8 else { return nil }
-    bits = plan.storing(-1, in: 0)
+    // When the state of charge was seen last counts as well: a step is one within seconds.
+    bits = binding.quantity == .soc ? .max : plan.storing(-1, in: 0)
     mask = plan.mask
     sign = plan.sign
     shift = plan.shift
