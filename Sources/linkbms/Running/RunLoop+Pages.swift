@@ -15,7 +15,12 @@ extension RunLoop {
     guard pages != nil else { return }
     if let why = pages?.newProblem() { say(.error, "the pages are gone: \(why); the controller goes on without them") }
     let snapshot = Snapshot(runtime.engine, runtime.readings, time_ns: runtime.time_ns)
-    let commands = pages?.exchange(snapshot, now_ns: PortPoller.now_ns, wallClock_ns: PortPoller.wallClock_ns)
+    let before_ns = PortPoller.now_ns
+    let wallClock_ns = PortPoller.wallClock_ns
+    let now_ns = PortPoller.now_ns
+    // Two clocks that were not read together say nothing.
+    let offset_ns = now_ns - before_ns < 1_000_000 ? wallClock_ns &- now_ns : nil
+    let commands = pages?.exchange(snapshot, now_ns: now_ns, wallOffset_ns: offset_ns)
     for command in commands ?? [] { obey(command) }
   }
 

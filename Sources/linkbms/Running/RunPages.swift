@@ -17,6 +17,7 @@ struct RunPages {
   private let problem: () -> String?
   private var isProblemSaid = false
   private var publishedAt_ns: Int64?
+  private var firstOffset_ns: Int64?
   /// What is being saved now.
   var saving: Configuration?
 
@@ -52,10 +53,12 @@ struct RunPages {
   /// Shows a control step and takes what people asked for.
   /// - Parameters:
   ///   - now_ns: of the monotonic clock.
-  ///   - wallClock_ns: since 1970, now.
-  mutating func exchange(_ snapshot: Snapshot, now_ns: Int64, wallClock_ns: Int64) -> [GatewayCommand] {
-    if followsWallClock {
-      let shift = wallClock_ns &- snapshot.time_ns
+  ///   - wallOffset_ns: from the monotonic to the wall clock, where it is known: a late step must not look like a clock that was set.
+  mutating func exchange(_ snapshot: Snapshot, now_ns: Int64, wallOffset_ns: Int64?) -> [GatewayCommand] {
+    if followsWallClock, let wallOffset_ns {
+      let first = firstOffset_ns ?? wallOffset_ns
+      firstOffset_ns = first
+      let shift = wallOffset_ns &- first
       if (shift &- publisher.shift_ns).magnitude > UInt64(RunPages.jump_ns) { publisher.shift_ns = shift }
     }
     if let publishedAt_ns, now_ns &- publishedAt_ns < RunPages.pause_ns { return [] }
