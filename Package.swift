@@ -103,7 +103,9 @@ let package = Package(
       name: "GatewayTests", dependencies: ["Gateway", "Analysis", "Formats", "Controller", "Bus", "HostIO"], swiftSettings: strict),
     .testTarget(
       name: "linkbmsTests",
-      dependencies: ["linkbms", "Analysis", "Runtime", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO"],
+      dependencies: [
+        "linkbms", "Analysis", "Runtime", "Simulation", "Controller", "Formats", "Protocols", "Bus", "HostIO", "Gateway",
+      ],
       exclude: ["PseudoTerminal"],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -75,6 +75,8 @@ public struct Moment: Sendable {
   public var network: NetworkFacts
   /// The newest events, oldest first.
   public var events: [NumberedEvent]
+  /// What the controller answered to the last command that it answered, in words.
+  public var answer: String?
 
   /// The snapshot, where it may be taken for the present.
   public var current: Snapshot? { isConnected ? snapshot : nil }

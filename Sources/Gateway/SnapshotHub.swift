@@ -36,6 +36,7 @@ public final class SnapshotHub: Sendable {
     var frames: [CANRecord] = []
     var frameCount: UInt64 = 0
     var commands: [GatewayCommand] = []
+    var answer: String?
   }
   private let state = Mutex(State())
 
@@ -51,6 +52,7 @@ public final class SnapshotHub: Sendable {
     private var frames: [CANRecord] = []
     /// Added to every time that goes out, ns: a simulation's virtual time begins at a person's present.
     public var shift_ns: Int64 = 0
+    private var answer: String?
     /// Events or frames that found no room while readers were in the way for long.
     public private(set) var lost: UInt64 = 0
 
@@ -63,13 +65,19 @@ public final class SnapshotHub: Sendable {
       frames[frames.count - 1].time.nanoseconds &+= shift_ns
     }
 
+    /// Keeps an event for the next `publish`.
+    public mutating func add(_ event: Event, _ configuration: Configuration) {
+      guard events.count < SnapshotHub.eventRoom else { return lost &+= 1 }
+      events.append((event, configuration))
+      events[events.count - 1].0.time_ns &+= shift_ns
+    }
+
+    /// Keeps what became of a command, in words, for the next `publish`.
+    public mutating func add(answer: String) { self.answer = answer }
+
     /// Keeps a step's events for the next `publish`.
     public mutating func add(_ list: EventList, _ configuration: Configuration) {
-      for index in 0..<list.count {
-        guard events.count < SnapshotHub.eventRoom else { return lost &+= 1 }
-        events.append((list[index], configuration))
-        events[events.count - 1].0.time_ns &+= shift_ns
-      }
+      for index in 0..<list.count { add(list[index], configuration) }
     }
 
     /// Makes `snapshot` the latest. Never waits.
@@ -79,11 +87,12 @@ public final class SnapshotHub: Sendable {
       var kept = snapshot
       kept.time_ns &+= shift_ns
       let latest = kept
-      let (events, frames) = (events, frames)
+      let (events, frames, answer) = (events, frames, answer)
       let isDone: Void? = hub.state.withLockIfAvailable { state in
         state.snapshot = latest
         state.sequence &+= 1
         state.heard = now
+        state.answer = answer ?? state.answer
         for (event, configuration) in events {
           state.lastEvent &+= 1
           state.events.append(NumberedEvent(number: state.lastEvent, event: event, configuration: configuration))
@@ -96,6 +105,7 @@ public final class SnapshotHub: Sendable {
       guard isDone != nil else { return false }
       self.events.removeAll(keepingCapacity: true)
       self.frames.removeAll(keepingCapacity: true)
+      self.answer = nil
       return true
     }
 
@@ -118,7 +128,7 @@ public final class SnapshotHub: Sendable {
     state.withLock { state in
       Moment(
         snapshot: state.snapshot, isConnected: state.heard.map { now - $0 < SnapshotHub.silence } ?? false,
-        sequence: state.sequence, network: state.network, events: state.events)
+        sequence: state.sequence, network: state.network, events: state.events, answer: state.answer)
     }
   }
 

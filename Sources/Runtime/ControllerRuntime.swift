@@ -187,6 +187,14 @@ public struct ControllerRuntime: Sendable {
 
   /// Takes over a configuration if that is safe now. Returns why not; `nil` = it is in force after the next step.
   public mutating func configure(_ configuration: Configuration) -> String? {
+    if let why = refusal(of: configuration) { return why }
+    commands.append(.configure(configuration))
+    isUrgent = true
+    return nil
+  }
+
+  /// Why a configuration may not be taken over now; `nil` = it may.
+  public func refusal(of configuration: Configuration) -> String? {
     let changed = ConfigurationItem.allCases.filter { configuration[$0] != engine.configuration[$0] }
     let fixed: Set<ConfigurationItem> = [
       .bms1Slaves, .bms2Slaves, .bms1Cells, .bms2Cells, .cellCount, .inverterProtocol,
@@ -205,8 +213,6 @@ public struct ControllerRuntime: Sendable {
     if isClosed, let item = changed.first(where: { !harmless.contains($0) })?.row.key ?? (hasOtherSensors ? "sensors" : nil) {
       return "\(item) differs and the contactors are closed: it may be changed with open contactors only"
     }
-    commands.append(.configure(configuration))
-    isUrgent = true
     return nil
   }
 

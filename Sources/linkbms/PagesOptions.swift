@@ -29,6 +29,15 @@ struct PagesOptions: ParsableArguments {
     completion: .file())
   var mqttQueue: String?
 
+  /// What was given, by option, for a unit file.
+  var given: [(option: String, value: String?)] {
+    [
+      ("--http", http), ("--history", history), ("--mqtt", mqtt.broker), ("--mqtt-user", mqtt.mqttUser),
+      ("--mqtt-password-file", mqtt.mqttPasswordFile), ("--mqtt-ca", mqtt.mqttCa),
+      ("--mqtt-name", mqttName == "master" ? nil : mqttName), ("--mqtt-queue", mqttQueue),
+    ]
+  }
+
   func validate() throws {
     if mqtt.broker != nil, http == nil { throw ValidationError("--mqtt: needs --http") }
     if !CloudTopics.isName(mqttName) {

@@ -50,6 +50,12 @@ public struct Event: Equatable, Sendable {
   public var time_ns: Int64
   /// What.
   public var kind: Kind
+
+  /// Something that happened at a time.
+  public init(time_ns: Int64, kind: Kind) {
+    self.time_ns = time_ns
+    self.kind = kind
+  }
 }
 
 /// The events of one step, in order; room for 16, more are counted.

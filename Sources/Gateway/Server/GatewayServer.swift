@@ -22,6 +22,7 @@ public final class GatewayServer: Sendable {
   private let group: ServiceGroup
   private let loops: MultiThreadedEventLoopGroup
   private let finished: DispatchSemaphore
+  private let outcome: Outcome
   /// Where it listens: the port is the one that the system gave where 0 was asked for.
   public let address: GatewayAddress
 
@@ -70,6 +71,7 @@ public final class GatewayServer: Sendable {
     let group = ServiceGroup(configuration: .init(services: [application], logger: GatewayServer.logger))
     Task.detached {
       do { try await group.run() } catch { outcome.error.withLock { $0 = "\(error)" } }
+      outcome.hasEnded.store(true, ordering: .releasing)
       started.signal()
       finished.signal()
     }
@@ -81,11 +83,19 @@ public final class GatewayServer: Sendable {
     self.group = group
     self.loops = loops
     self.finished = finished
+    self.outcome = outcome
     self.address = GatewayAddress(host: address.host, port: outcome.port.load(ordering: .acquiring))
+  }
+
+  /// Why it serves no more although nobody stopped it; `nil` while it serves. Never waits.
+  public var problem: String? {
+    guard outcome.hasEnded.load(ordering: .acquiring), !outcome.isStopped.load(ordering: .relaxed) else { return nil }
+    return outcome.error.withLock { $0 } ?? "the server has ended by itself"
   }
 
   /// Ends every stream and connection; returns when the threads are gone, at most after three seconds.
   public func stop() {
+    outcome.isStopped.store(true, ordering: .relaxed)
     site.stop()
     let group = group
     Task.detached { await group.triggerGracefulShutdown() }
@@ -99,6 +109,8 @@ public final class GatewayServer: Sendable {
   private final class Outcome: Sendable {
     let port = Atomic(0)
     let error = Mutex<String?>(nil)
+    let hasEnded = Atomic(false)
+    let isStopped = Atomic(false)
   }
 }
 

@@ -4,13 +4,15 @@ import Formats
 /// `/config`: look, save, preset, calibrate, reset, and the second confirmation.
 extension Site {
   func configuration(_ request: PageRequest) -> PageResponse {
-    let snapshot = moment.snapshot
-    let notice = [
+    let moment = moment
+    let done = [
       "saved": "Handed to the controller. It says in the events whether it is in force.",
       "reset": "Reset handed to the controller.",
     ]
+    let notices = [request.query["done"].flatMap { done[$0] }, moment.answer.map { "The controller's last answer: \($0)" }]
     return configuration(
-      request, ConfigurationForm(snapshot?.configuration ?? Configuration()), notice: request.query["done"].flatMap { notice[$0] })
+      request, ConfigurationForm(moment.snapshot?.configuration ?? Configuration()),
+      notice: notices.contains { $0 != nil } ? notices.compactMap { $0 }.joined(separator: " ") : nil)
   }
 
   private func configuration(_ request: PageRequest, _ form: ConfigurationForm, notice: String? = nil, status: Int = 200)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Controller
 import Formats
+import Gateway
 import HostIO
 import Logging
 import Protocols
@@ -18,8 +19,9 @@ struct RunCommand: ToolCommand {
         + "control step, a write that fails) opens them, is logged with its reason, and everything is measured anew before they close "
         + "again. SIGTERM and Ctrl-C end it in order: limits to 0, contactors open, state stored, exit status 0. SIGHUP reads the "
         + "configuration again and takes it over where that is safe. With --simulate the chains, the PDU and the battery are a "
-        + "scenario's; the CAN side stays real. Standard output gets a line with the state each --status-every; the log goes to "
-        + "standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
+        + "scenario's; the CAN side stays real. With --http the master's pages are served beside it: what people "
+        + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; the bus "
+        + "shown is --can. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
       examples: [
         (
           "linkbms run --config bms.yaml --can can0 --chain tap+tcp://192.168.4.1:2000",
@@ -30,6 +32,7 @@ struct RunCommand: ToolCommand {
           "linkbms run --simulate Captures/scenarios/deye-link.yaml --can udp:// --for 1h",
           "a simulated battery, an inverter on a bus"
         ),
+        ("linkbms run --config bms.yaml --can can0 --chain tap+tcp://tap:2000 --http :8080 --history run.sqlite", "with its pages"),
         ("linkbms run --config /etc/linkbms.yaml --can can0 --chain tap+tcp://tap:2000 --print-unit", "a unit for systemd"),
       ]))
 
@@ -72,6 +75,7 @@ struct RunCommand: ToolCommand {
   var address: UInt8?
   @Flag(help: "Print a unit file for systemd that starts exactly this, and end.")
   var printUnit = false
+  @OptionGroup var pages: PagesOptions
 
   func validate() throws {
     if config == nil, simulate == nil { throw ValidationError("--config: found none, expected a configuration, or --simulate") }
@@ -108,6 +112,9 @@ struct RunCommand: ToolCommand {
 
     sink.setTime(PortPoller.wallClock_ns)
     let (settings, scenario, names) = try settings(in: &world, logger)
+    // Before anything can be closed: pages that cannot be served end the run here.
+    let feed = try pages.feed(passwords: statePath + ".password", in: &world)
+    defer { feed?.stop() }
     var parts = try self.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
     parts.watchdog_us = FileNames.environment("WATCHDOG_USEC").flatMap { Int64($0) }.map { $0 / 3 }
@@ -118,6 +125,8 @@ struct RunCommand: ToolCommand {
     var loop = RunLoop(
       settings, parts, clock: RunClock(speed: speed), statePath: statePath, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
+    loop.configurationPath = config
+    loop.pages = feed.map { feed in RunPages(feed.hub.publisher(), followsWallClock: speed == 1) { feed.server.problem } }
     if let config {
       loop.reload = { loop in RunCommand.reload(config, &loop) }
     } else {
@@ -284,6 +293,7 @@ struct RunCommand: ToolCommand {
     ] {
       if let value { words += [option, value] }
     }
+    for case (let option, let value?) in pages.given { words += [option, value] }
     for tap in chain { words += ["--chain", tap] }
     if let address { words += ["--address", String(address)] }
     return words + ["--status-every", "0s", "--log-level", logLevel]

@@ -28,10 +28,10 @@ struct RunLoop {
     var log: GrowingFile
   }
 
-  private(set) var runtime: ControllerRuntime
+  var runtime: ControllerRuntime
   private var parts: Parts
   private var clock: RunClock
-  private let files = BackgroundFiles()
+  let files = BackgroundFiles()
   private let statePath: String
   private let logger: Logger
   private let sink: RunLogHandler.Sink
@@ -40,7 +40,7 @@ struct RunLoop {
   private var recordedAt_us: Int64 = 0
   /// Why it ends with status 2.
   private(set) var failure: String?
-  private var isStopping = false
+  private(set) var isStopping = false
   private var isReady = false
   private var livedAt_ns: Int64 = 0
   private var livedAtStep: UInt64 = 0
@@ -49,6 +49,10 @@ struct RunLoop {
   /// µs that control steps came after their time.
   private(set) var lateness = Durations()
   private var heardAt_ns: Int64?
+  /// The master's pages, where they are served.
+  var pages: RunPages?
+  /// Where a configuration from the pages is saved; `nil` = it lasts as long as the run.
+  var configurationPath: String?
 
   init(
     _ settings: RunSettings, _ parts: Parts, clock: RunClock, statePath: String, logger: Logger, sink: RunLogHandler.Sink,
@@ -81,6 +85,7 @@ struct RunLoop {
     if runtime.steps != before, before > 0 { lateness.add(runtime.lateness_us) }
     writeNotes()
     store(now)
+    if runtime.steps != before { showPages() }
     record(now)
     watchSignals(now)
     stayAlive()
@@ -110,6 +115,7 @@ struct RunLoop {
           case .frame(let record):
             heardAt_ns = heardAt_ns ?? PortPoller.now_ns
             runtime.receive(record.frame, port: place, now_us: now)
+            pages?.add(record.frame, .received, port: place, time_ns: runtime.time_ns)
           case .lost(let why): runtime.lost(.port(place), why.description, now_us: now)
           case .returned: runtime.returned(.port(place), now_us: now)
           }
@@ -167,6 +173,7 @@ struct RunLoop {
       while let frame = runtime.frame(for: place) {
         guard try port.send(frame) == .sent else { return runtime.refused(place) }
         runtime.sent(place)
+        pages?.add(frame, .transmitted, port: place, time_ns: runtime.time_ns)
         if let heard = heardAt_ns {
           answers.add((PortPoller.now_ns - heard) / 1000)
           heardAt_ns = nil
@@ -179,6 +186,10 @@ struct RunLoop {
     for note in runtime.takeNotes() {
       let (level, words) = text.note(note.kind)
       logger.log(level: level, "\(words)")
+      if case .event(let event) = note.kind {
+        let time = runtime.settings.start_ns &+ note.time_us &* 1000
+        pages?.add(Event(time_ns: time, kind: event), runtime.engine.configuration)
+      }
     }
   }
 
@@ -194,6 +205,8 @@ struct RunLoop {
       if result.name == "state" {
         runtime.stored(result.failure)
         if result.failure == nil { logger.debug("state stored in \(statePath)") }
+      } else if result.name == RunPages.configurationFile {
+        saved(result.failure)
       } else if let failure = result.failure {
         end("the recording: \(failure)", now)
       }

@@ -26,6 +26,8 @@ enum ServiceUnit {
       # The loop first: 100 ms are its step.
       CPUSchedulingPolicy=rr
       CPUSchedulingPriority=20
+      # Files and pages have threads of their own, which come after it.
+      CPUSchedulingResetOnFork=yes
       LimitMEMLOCK=infinity
       OOMScoreAdjust=-900
       # CAN sockets, and setting up the interface; nothing else.
