@@ -151,6 +151,7 @@ struct RunCommand: ToolCommand {
     }
     let failed = loop.finish()
     loop.say(.notice, "control steps late: \(loop.lateness.text); answers to frames: \(loop.answers.text)")
+    if let slowness = loop.slowness { loop.say(.warning, slowness) }
     if let failed {
       loop.say(.error, failed)
       return .failed
