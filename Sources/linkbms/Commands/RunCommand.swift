@@ -54,7 +54,10 @@ struct RunCommand: ToolCommand {
     ),
     completion: .file(extensions: ["yaml"]))
   var simulate: String?
-  @Option(help: ArgumentHelp("Virtual seconds in a second, with --simulate.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Virtual seconds in a second, with --simulate; with --can at most \(Int(LinkClock.mostSpeed)), and an inverter of the same speed.",
+      valueName: "n"))
   var speed = 1.0
   @Option(
     help: ArgumentHelp(
@@ -82,6 +85,11 @@ struct RunCommand: ToolCommand {
     if chain.isEmpty == (simulate == nil) { throw ValidationError("name a tap with --chain, or a scenario with --simulate") }
     guard chain.count <= 2 else { throw ValidationError("--chain: found \(chain.count), expected one or two") }
     guard speed > 0, speed <= 100_000 else { throw ValidationError("--speed: found \(speed), expected more than 0") }
+    if can != nil, speed > LinkClock.mostSpeed {
+      throw ValidationError(
+        "--speed: found \(speed), expected at most \(Int(LinkClock.mostSpeed)) with --can: the other end is another program. "
+          + LinkClock.expectation)
+    }
     if speed != 1, simulate == nil { throw ValidationError("--speed: real slaves know one speed only; it needs --simulate") }
     for (option, text) in [("--for", length), ("--status-every", statusEvery)] {
       if let text, RunTime.microseconds(text) == nil {
@@ -152,6 +160,7 @@ struct RunCommand: ToolCommand {
     }
     let failed = loop.finish()
     loop.say(.notice, "control steps late: \(loop.lateness.text); answers to frames: \(loop.answers.text)")
+    if let slowness = loop.slowness { loop.say(.warning, slowness) }
     if let failed {
       loop.say(.error, failed)
       return .failed

@@ -51,7 +51,8 @@ struct VirtualOptions: ParsableArguments {
   static let discussion =
     "States of the handshake are shown as they come. Values are those of a small battery by chance, or of --set. While it runs, lines "
     + "on standard input change it (at the prompt: tell JOB LINE): 'fault dropped 0.1', 'fault off', 'set Soc=20', 'state'. Faults are "
-    + "the kinds of the fault matrix. Exit status: 0 ended as told; 2 could not do it."
+    + "the kinds of the fault matrix. --speed N lets all times of the protocol pass N times as fast; the other end has to have the same "
+    + "speed, such as 'linkbms run --simulate PLANT --speed N'. \(LinkClock.expectation) Exit status: 0 ended as told; 2 could not do it."
 
   @Option(help: ArgumentHelp("The protocol, with :variant where it matters.", valueName: "protocol")) var profile: String
   @Option(name: .customLong("can"), help: ArgumentHelp("The live bus.", valueName: "iface")) var interface: String
@@ -61,9 +62,17 @@ struct VirtualOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The battery's address.", valueName: "n")) var address: UInt8?
   @Option(help: ArgumentHelp("What it speaks under the fault wrong-protocol.", valueName: "protocol")) var other: String?
   @Option(help: ArgumentHelp("The chance of values and faults.", valueName: "n")) var seed: UInt64 = 1
+  @Option(help: ArgumentHelp("Seconds of the link in a second.", valueName: "n")) var speed = 1.0
   @Option(name: .customLong("for"), help: ArgumentHelp("Stop after so long: 10s, 5m, 1h.", valueName: "time")) var duration: String?
   @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
   var dissectors: String?
+
+  func validate() throws {
+    guard speed > 0, speed <= LinkClock.mostSpeed else {
+      throw ValidationError(
+        "--speed: found \(speed), expected more than 0 and at most \(Int(LinkClock.mostSpeed)). \(LinkClock.expectation)")
+    }
+  }
 
   fileprivate func job(_ side: Session.Side, in world: inout some World) throws -> (any LiveJob)? {
     var options = DefinitionOptions()
@@ -84,7 +93,7 @@ struct VirtualOptions: ParsableArguments {
     let context = JobContext("virtual \(name) \(profile) on \(interface)", [try world.live.openToSend(interface)])
     context.sendsOn = [interface]
     context.duration_ns = duration_ns
-    let job = VirtualJob(context, link, end, scene, wanted: values)
+    let job = VirtualJob(context, link, end, scene, wanted: values, speed: speed)
     for fault in faults { try job.begin(fault.kind, fault.amount, .now) }
     return job
   }

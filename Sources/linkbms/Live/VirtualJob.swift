@@ -13,20 +13,25 @@ final class VirtualJob: LiveJob {
   private var wanted: [(quantity: Quantity, value: Int64)]
   private var values = QuantityValues()
   private var queue = SendQueue()
-  private var begin_ns: Int64 = 0
-  private var hasBegun = false
-  private var nextStep_ns: Int64 = 0
+  private var clock: LinkClock
+  private var nextStep_us: Int64 = 0
   private var nextTalk_ns: Int64 = 0
   private var state = 0
 
   /// From step to step of battery and inverter.
-  static let step_ns: Int64 = 100_000_000
+  static let step_us: Int64 = 100_000
+  /// Steps that are made up for at once: a loop that was held up for longer lets the battery wait.
+  private static let mostSteps = 100
 
-  /// - Parameter wanted: values that are set instead of the scene's.
+  /// - Parameters:
+  ///   - wanted: values that are set instead of the scene's.
+  ///   - speed: seconds of the link in a second.
   init(
-    _ context: JobContext, _ link: CompiledLink, _ end: LinkEnd, _ scene: LinkScene, wanted: [(quantity: Quantity, value: Int64)]
+    _ context: JobContext, _ link: CompiledLink, _ end: LinkEnd, _ scene: LinkScene,
+    wanted: [(quantity: Quantity, value: Int64)], speed: Double = 1
   ) {
     self.context = context
+    clock = LinkClock(speed: speed)
     self.link = link
     self.end = end
     self.scene = scene
@@ -34,27 +39,27 @@ final class VirtualJob: LiveJob {
     context.input = .lines
   }
 
-  var nextWake_ns: Int64 { min(nextStep_ns, nextTalk_ns, queue.nextWake_ns) }
+  var nextWake_ns: Int64 { min(clock.monotonic_ns(nextStep_us), nextTalk_ns, queue.nextWake_ns) }
 
   func begin(_ now: LiveTime) {
-    begin_ns = now.monotonic_ns
-    hasBegun = true
-    nextStep_ns = now.monotonic_ns
+    clock.begin(now)
     tell(0, now)
     wake(now)
   }
 
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
-    end.receive(record.frame, now_us: microseconds(now))
+    end.receive(record.frame, now_us: clock.microseconds(now))
     // What is to be answered in time is looked at once more behind the last frame.
     nextTalk_ns = now.monotonic_ns
   }
 
   func wake(_ now: LiveTime) {
-    if now.monotonic_ns >= nextStep_ns {
+    let now_us = clock.microseconds(now)
+    for _ in 0..<VirtualJob.mostSteps where now_us >= nextStep_us {
       step()
-      nextStep_ns = max(nextStep_ns &+ VirtualJob.step_ns, now.monotonic_ns)
+      nextStep_us += VirtualJob.step_us
     }
+    nextStep_us = max(nextStep_us, now_us)
     if now.monotonic_ns >= nextTalk_ns { talk(now) }
     do throws(PortError) { try queue.flush(to: context.ports[0], now.monotonic_ns) } catch { context.fail("\(error)") }
     if end.session.state != state {
@@ -68,8 +73,6 @@ final class VirtualJob: LiveJob {
       "linkbms: \(context.title): \(end.session.sentFrames) frames sent, \(context.ports[0].counters.received) heard"
         + (queue.dropped > 0 ? ", \(queue.dropped) had no room on the bus" : ""))
   }
-
-  private func microseconds(_ now: LiveTime) -> Int64 { hasBegun ? (now.monotonic_ns &- begin_ns) / 1000 : 0 }
 
   private func step() {
     let isOnline = end.session.phase == .online
@@ -87,11 +90,12 @@ final class VirtualJob: LiveJob {
   }
 
   private func talk(_ now: LiveTime) {
+    let now_us = clock.microseconds(now)
     for _ in 0..<256 {
-      switch end.next(now_us: microseconds(now), values: values) {
+      switch end.next(now_us: now_us, values: values) {
       case .send(let frame): queue.add(frame)
       case .wait(let until):
-        nextTalk_ns = until > 9_000_000_000_000_000 ? .max : begin_ns &+ max(until, microseconds(now) + 1) &* 1000
+        nextTalk_ns = clock.monotonic_ns(max(until, now_us + 1))
         return
       }
     }
@@ -100,7 +104,7 @@ final class VirtualJob: LiveJob {
 
   private func tell(_ state: Int, _ now: LiveTime) {
     guard let words = link.state(end.side, state) else { return }
-    let at = DurationText.seconds(now.monotonic_ns &- begin_ns)
+    let at = clock.text(now)
     context.output.print("\(at)  \(words.phase.word): \(words.title)")
   }
 
@@ -154,17 +158,17 @@ final class VirtualJob: LiveJob {
         } else {
           try end.end()
         }
-        return context.output.print("\(DurationText.seconds(now.monotonic_ns &- begin_ns))  fault off")
+        return context.output.print("\(clock.text(now))  fault off")
       }
     } catch { throw WorldError(message: "fault off: found \"\(words.last ?? "")\", expected one that acts") }
     let (kind, amount) = try VirtualValues.fault(words)
     try begin(kind, amount, now)
-    context.output.print("\(DurationText.seconds(now.monotonic_ns &- begin_ns))  fault \(kind.rawValue) \(end.faults[kind] ?? 0)")
+    context.output.print("\(clock.text(now))  fault \(kind.rawValue) \(end.faults[kind] ?? 0)")
   }
 
   /// Lets a fault act; says why where it cannot.
   func begin(_ kind: LinkFault.Kind, _ amount: Double?, _ now: LiveTime) throws(WorldError) {
-    do throws(LinkEnd.Refusal) { try end.begin(kind, amount: amount, now_us: microseconds(now)) } catch {
+    do throws(LinkEnd.Refusal) { try end.begin(kind, amount: amount, now_us: clock.microseconds(now)) } catch {
       let own = end.side == .battery ? "battery" : "inverter"
       switch error {
       case .otherSide: throw WorldError(message: "fault \(kind.rawValue): is one of the other end, not of the \(own)")

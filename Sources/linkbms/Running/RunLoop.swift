@@ -69,6 +69,8 @@ struct RunLoop {
   }
 
   var now_us: Int64 { clock.now_us }
+  /// That the machine could not keep the speed that was asked for; `nil` if it did.
+  var slowness: String? { clock.slowness }
 
   /// One turn: takes what came, does what is due, gives away what is to go out, and waits for the next. Returns `false` at the end.
   mutating func turn(until_us: Int64) -> Bool {
