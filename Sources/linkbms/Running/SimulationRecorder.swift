@@ -10,7 +10,7 @@ final class SimulationRecorder {
   private let file: ByteOutput
   private let log: ByteOutput
   private let path: String
-  private var text = RecordingText(ports: ["can0"], isSimulated: true)
+  private let text: RecordingText
   private var starts = 0
   private var said: PDULine?
 
@@ -20,6 +20,8 @@ final class SimulationRecorder {
       file = try ByteOutput(path: path, appending: false)
       log = try ByteOutput(path: path + ".log", appending: false)
     } catch { throw WorldError(error, writing: path) }
+    // An inverter with several ports has a bus at each.
+    text = RecordingText(ports: (0...simulator.otherPorts.count).map { "can\($0)" }, isSimulated: true)
     start(simulator, at: Simulator.epoch_ns)
     try put()
   }
@@ -44,7 +46,7 @@ final class SimulationRecorder {
     }
     for frame in simulator.takeFrames() {
       var record = frame
-      record.bus = RecordingText.port(0)
+      record.bus = RecordingText.port(Int(frame.bus.index))
       text.frame(record)
     }
     if simulator.starts != starts { start(simulator, at: time) }
