@@ -11,7 +11,8 @@ final class LiveHub {
   }
 
   /// How an address becomes an open bus; tests put buses of their own here.
-  var open: (String) throws -> any BusPort = LiveHub.openDevice
+  /// The second word: whether nothing at all is wanted of the adapter but listening, not even an acknowledgement.
+  var open: (_ address: String, _ listenOnly: Bool) throws -> any BusPort = LiveHub.openDevice
   /// Whether sending needs `arm` first: at the prompt and in scripts.
   let needsArm: Bool
   /// Buses on which may be sent, as they were typed.
@@ -29,7 +30,9 @@ final class LiveHub {
 
   init(needsArm: Bool) { self.needsArm = needsArm }
 
-  private static func openDevice(_ text: String) throws -> any BusPort { try PortOpener.open(try PortAddress(text)) }
+  private static func openDevice(_ text: String, listenOnly: Bool) throws -> any BusPort {
+    try PortOpener.open(try PortAddress(text), listenOnly: listenOnly)
+  }
 
   // MARK: Opening
 
@@ -37,7 +40,7 @@ final class LiveHub {
   func listen(_ addresses: [String]) throws(WorldError) -> [any BusPort] {
     var ports: [any BusPort] = []
     for address in addresses {
-      do { ports.append(try open(address)) } catch {
+      do { ports.append(try open(address, true)) } catch {
         for port in ports { port.close() }
         throw WorldError(message: "\(error)")
       }
@@ -50,8 +53,7 @@ final class LiveHub {
     guard !needsArm || armed.contains(address) else {
       throw WorldError(message: "\(address) is not armed: nothing is sent on it before 'arm \(address)'")
     }
-    guard let port = try listen([address]).first else { throw WorldError(message: "\(address): cannot be opened") }
-    return port
+    do { return try open(address, false) } catch { throw WorldError(message: "\(error)") }
   }
 
   /// Allows sending on a bus.

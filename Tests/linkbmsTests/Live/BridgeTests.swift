@@ -114,7 +114,7 @@ import Testing
   @Test func namesMessagesAndHoldsThePicture() throws {
     var world = MemoryWorld(MemoryBuses())
     let port = SilentPort()
-    world.live.open = { _ in port }
+    world.live.open = { _, _ in port }
     world.terminal = Terminal(isTerminal: true, columns: 200, rows: 50)
     let job = try world.job(["monitor", "x", "--protocol", "deye-hv"])
     job.start(.at(0))

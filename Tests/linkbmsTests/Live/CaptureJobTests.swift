@@ -148,8 +148,13 @@ import Testing
     ] {
       var world = MemoryWorld(MemoryBuses())
       let port = SilentPort()
-      world.live.open = { _ in port }
+      var isOnlyListening = false
+      world.live.open = { _, listenOnly in
+        isOnlyListening = listenOnly
+        return port
+      }
       let job = try world.job(words)
+      #expect(isOnlyListening, "\(words): an adapter that can must not even acknowledge")
       job.start(.at(0))
       for (index, record) in try capturedRecords("deye-handshake-failed").prefix(400).enumerated() {
         port.put(record.frame, at: .at(Double(index) * 0.05))
@@ -159,5 +164,16 @@ import Testing
       #expect(port.counters.received == 400 || job.context.isDone, "\(words)")
       #expect(port.sends == 0, "\(words)")
     }
+  }
+
+  @Test func whoSendsDoesNotOnlyListen() throws {
+    var world = MemoryWorld(MemoryBuses())
+    var isOnlyListening: Bool?
+    world.live.open = { _, listenOnly in
+      isOnlyListening = listenOnly
+      return SilentPort()
+    }
+    _ = try world.job(["send", "x", "123#01"])
+    #expect(isOnlyListening == false)
   }
 }

@@ -17,7 +17,7 @@ final class MemoryBuses {
   }
 
   /// What a hub opens addresses with.
-  func open(_ address: String) throws -> any BusPort {
+  func open(_ address: String, listenOnly: Bool = false) throws -> any BusPort {
     guard address.hasPrefix("mem://") else { throw PortError.absent(address) }
     let name = String(address.dropFirst(6))
     return try bus(name).port(named: name)

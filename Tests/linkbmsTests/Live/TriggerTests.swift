@@ -58,7 +58,7 @@ import Testing
     let folder = try TestFolder()
     var world = MemoryWorld(MemoryBuses())
     let port = SilentPort()
-    world.live.open = { _ in port }
+    world.live.open = { _, _ in port }
     let job = try world.job([
       "capture", "x", "--trigger", "PackVoltage > 400", "--before", "5s", "--after", "2s", "--bundle", folder.file("night"),
     ])
@@ -86,7 +86,7 @@ import Testing
     let folder = try TestFolder()
     var world = MemoryWorld(MemoryBuses())
     let port = SilentPort()
-    world.live.open = { _ in port }
+    world.live.open = { _, _ in port }
     let job = try world.job(["capture", "x", "--trigger", "R04", "--after", "1s", "--bundle", folder.file("night")])
     job.start(.at(0))
     let records = try capturedRecords("sofar-handshake-failed")
