@@ -31,6 +31,11 @@ public struct RunAuditor: Sendable {
     if isOn { pending.append((now_us + within_us, now_us, text)) }
   }
 
+  /// From now on no order reaches the PDU: what was about to open is opened by the PDU itself, a second after the last order it got.
+  mutating func ordersStop(_ now_us: Int64) {
+    for index in pending.indices { pending[index].deadline_us = max(pending[index].deadline_us, now_us + 1_300_000) }
+  }
+
   /// A line of the log.
   mutating func read(_ note: Note, now_us: Int64) {
     switch note.kind {

@@ -201,6 +201,7 @@ public struct RunWorld: Sendable {
       isActive[index] = isDue
       guard isOn(fault.kind) != wasOn else { continue }
       change(fault.kind, isDue)
+      if isDue, fault.kind == .pduSilent || fault.kind == .pduHeldUp { auditor.ordersStop(now_us) }
       // A link that is only looked at by a loop that does not run: the PDU's own second holds then.
       if isDue, let within = fault.opensWithin_us {
         let slack: Int64 = isOn(.stalled) && fault.kind != .stalled ? 7_000_000 : 0
