@@ -23,8 +23,7 @@ struct BusWatch: Sendable {
   private(set) var last = IDFacts.Mark()
   /// Frames with IDs beyond those that are kept.
   private(set) var beyond: UInt64 = 0
-  /// Addresses that battery frames carry: how many each, and how often two came within 200 ms.
-  private(set) var addresses: InlineArray<16, UInt64> = InlineArray(repeating: 0)
+  /// How often frames of two batteries came within 200 ms.
   private(set) var mixedAddresses: UInt64 = 0
   private(set) var firstMixed = IDFacts.Mark()
   /// The battery whose values are followed; −1 until one spoke.
@@ -55,6 +54,8 @@ struct BusWatch: Sendable {
   private let watched: [WatchedSignal]
   /// Signals that say yes or no to a quantity, message by message.
   private let yesOrNo: [WatchedChoice]
+  /// Alarms and protections, message by message.
+  private let flagged: [WatchedFlag]
   static let mostIDs = 1024
 
   init(
@@ -70,7 +71,7 @@ struct BusWatch: Sendable {
     table = [Int32](repeating: -1, count: 4096)
     slots = link?.dissection.plan.slots ?? []
     signals = link?.dissection.plan.signals ?? []
-    (messages, watched, yesOrNo) = WatchedMessage.all(of: link)
+    (messages, watched, yesOrNo, flagged) = WatchedMessage.all(of: link)
     hasMonitor = link.map { $0.handshake.battery != nil || $0.handshake.inverter != nil } ?? false
     watcher = HandshakeMonitor(
       link?.dissection.plan ?? ProtocolPlan(slots: [], messages: [], signals: [], multiplexRanges: []),
@@ -116,26 +117,28 @@ struct BusWatch: Sendable {
     let head = record.frame.head
     let length = record.frame.length
     let changed = ids[index].add(head, length: length, mark)
-    let message = Int(ids[index].message)
-    guard message >= 0 else { return }
-    let isFromInverter = ids[index].isFromInverter
+    let meaning = ids[index].meaning
+    guard meaning.message >= 0 else { return }
+    let message = Int(meaning.message)
     var isPrimary = true
-    if ids[index].hasAddress {
+    if meaning.hasAddress {
       // Two batteries on one bus have two sets of values: the first is followed.
-      let address = ids[index].address
-      if primary < 0 { primary = Int16(address) }
-      isPrimary = Int16(address) == primary
-      self.address(address, mark)
+      if primary < 0 { primary = Int16(meaning.address) }
+      isPrimary = Int16(meaning.address) == primary
+      address(meaning.address, mark)
     }
     watcher.take(
-      head, message: message, isFromInverter: isFromInverter, mark: .init(record: number, time_us: mark.time / 1000))
+      head, message: message, isFromInverter: meaning.isFromInverter, mark: .init(record: number, time_us: mark.time / 1000))
     if changed != 0, isPrimary { learn(head, changed, length, message, mark) }
-    if isFromInverter, messages[message].addressSignal >= 0 { asked(head, Int(messages[message].addressSignal), mark) }
-    if messages[message].endsCycle, isPrimary {
-      let carriers = shown()
-      values.judge(mark, carriers)
-      if series != nil { series?.add(values.now, mark.time) }
-    }
+    if meaning.isFromInverter { asked(head, message, mark) }
+    if meaning.endsCycle, isPrimary { endCycle(mark) }
+  }
+
+  /// Everything of a cycle is known.
+  @inline(never) private mutating func endCycle(_ mark: IDFacts.Mark) {
+    let carriers = shown()
+    values.judge(mark, carriers)
+    if series != nil { series?.add(values.now, mark.time) }
   }
 
   /// Facts of the IDs that carry charge limit, discharge limit, charge voltage and pack voltage; −1 = not seen.
@@ -201,7 +204,7 @@ struct BusWatch: Sendable {
     guard ids.count < BusWatch.mostIDs else { return nil }
     let slot = link?.dissection.plan.slot(of: id) ?? -1
     var facts = IDFacts(id, slot: slot)
-    if slot >= 0 { facts.know(slots[slot], isFromInverter: messages[Int(slots[slot].message)].isFromInverter) }
+    if slot >= 0 { facts.know(slots[slot], messages[Int(slots[slot].message)]) }
     if slot >= 0, let link {
       let message = Int(link.dissection.plan.slots[slot].message)
       facts.gapLimit = gapLimits[message] ?? .max
@@ -223,23 +226,28 @@ struct BusWatch: Sendable {
     _ head: UInt64, _ changed: UInt64, _ length: UInt8, _ message: Int, _ mark: IDFacts.Mark
   ) {
     let swapped = head.byteSwapped
-    var place = Int(messages[message].firstSignal)
-    let end = Int(messages[message].endSignal)
+    let plan = messages[message]
+    var place = Int(plan.firstSignal)
+    let end = Int(plan.endSignal)
     while place < end {
+      let signal = watched[place]
       // What stands still is known: most signals of most frames.
-      if watched[place].bits & changed != 0, watched[place].bytesNeeded <= length {
-        let value = watched[place].isSimple ? watched[place].value(head, swapped) : odd(place, head)
-        values.set(Int(watched[place].quantity), value, mark)
+      if signal.bits & changed != 0, signal.bytesNeeded <= length {
+        values.set(Int(signal.quantity), signal.isSimple ? signal.value(head, swapped) : odd(place, head), mark)
       }
       place += 1
     }
-    if messages[message].choiceBits & changed != 0 {
-      for place in Int(messages[message].firstChoice)..<Int(messages[message].endChoice) {
-        values.set(yesOrNo[place].quantity, yesOrNo[place].isYes(head, swapped))
-      }
-    }
+    if plan.choiceBits & changed != 0 { choose(head, message) }
     // Most frames carry no flag that is set: one mask tells.
-    if messages[message].flagBits & head != 0, !messages[message].isFromInverter { noteFlags(head, message, mark) }
+    if plan.flagBits & head != 0, !plan.isFromInverter { noteFlags(head, message, mark) }
+  }
+
+  /// What a status word says.
+  @inline(never) private mutating func choose(_ head: UInt64, _ message: Int) {
+    let swapped = head.byteSwapped
+    for place in Int(messages[message].firstChoice)..<Int(messages[message].endChoice) {
+      values.set(yesOrNo[place].quantity, yesOrNo[place].isYes(head, swapped))
+    }
   }
 
   /// A value whose scale is no whole number, or that may be beyond any battery.
@@ -250,19 +258,15 @@ struct BusWatch: Sendable {
   }
 
   @inline(never) private mutating func noteFlags(_ head: UInt64, _ message: Int, _ mark: IDFacts.Mark) {
-    guard let link else { return }
-    let layout = link.dissection.plan.messages[message]
-    for signal in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount) {
-      guard let flag = link.dissection.signals[signal].flag, flag.severity != .notice else { continue }
-      let raw = link.dissection.plan.signals[signal].raw(head, swapped: head.byteSwapped)
-      guard flag.isSet(raw) else { continue }
-      if flags[signal] == nil { flags[signal] = (0, mark) }
-      flags[signal]?.count &+= 1
+    let swapped = head.byteSwapped
+    for place in Int(messages[message].firstFlag)..<Int(messages[message].endFlag) {
+      let signal = flagged[place].signal
+      guard flagged[place].flag.isSet(signals[signal].raw(head, swapped: swapped)) else { continue }
+      flags[signal, default: (0, mark)].count &+= 1
     }
   }
 
   @inline(__always) private mutating func address(_ address: UInt8, _ mark: IDFacts.Mark) {
-    addresses[Int(address & 15)] &+= 1
     if address != lastAddress, lastAddressTime != .min, mark.time &- lastAddressTime < 200_000_000 {
       if mixedAddresses == 0 { firstMixed = mark }
       mixedAddresses &+= 1
@@ -271,7 +275,9 @@ struct BusWatch: Sendable {
     lastAddressTime = mark.time
   }
 
-  private mutating func asked(_ head: UInt64, _ signal: Int, _ mark: IDFacts.Mark) {
+  private mutating func asked(_ head: UInt64, _ message: Int, _ mark: IDFacts.Mark) {
+    let signal = Int(messages[message].addressSignal)
+    guard signal >= 0 else { return }
     let raw = signals[signal].raw(head, swapped: head.byteSwapped)
     guard (0..<16).contains(raw) else { return }
     if firstAsked.record == 0 { firstAsked = mark }
@@ -280,6 +286,13 @@ struct BusWatch: Sendable {
 
   /// The capture has ended.
   mutating func finish() { watcher.finish() }
+
+  /// Frames of each battery's address.
+  func addressCounts() -> [UInt64] {
+    var counts = [UInt64](repeating: 0, count: 16)
+    for facts in ids where facts.message >= 0 && facts.hasAddress { counts[Int(facts.address & 15)] &+= facts.count }
+    return counts
+  }
 
   /// Facts of a message under any of its IDs, most frequent first.
   func facts(_ message: String) -> [IDFacts] {

@@ -3,25 +3,31 @@ import Protocols
 
 /// What the rules need to know of one arbitration ID, in fixed memory: how often, how regularly, how it changes.
 struct IDFacts: Sendable {
+  // What every frame needs stands together, at the front.
   let id: ArbitrationID
-  /// Slot in the link's plan; −1 = not of this protocol.
-  let slot: Int
   /// Which ID came after it last; −1 = none did.
   var follower: Int32 = -1
-  /// The message in the link's plan; −1 = not of this protocol.
-  private(set) var message: Int32 = -1
-  private(set) var isFromInverter = false
-  /// Whether it is one battery's of several.
-  private(set) var hasAddress = false
-  private(set) var address: UInt8 = 0
-  var count: UInt64 = 0
-  var first = Mark()
-  var last = Mark()
-  /// Head of the first and of the last frame.
-  var firstHead: UInt64 = 0
+  /// What it means to the protocol.
+  private(set) var meaning = Meaning()
+  /// Head of the last frame.
   var head: UInt64 = 0
+  var count: UInt64 = 0
+  var last = Mark()
+  /// The gaps that are no news begin here, and are so wide.
+  private var usualGap: Int64 = .max
+  private var usualWidth: UInt64 = 0
+  /// When the content changed last.
+  var changed: Int64 = 0
+  var changes: UInt64 = 0
+  private var lastLength: UInt8 = 0
+
   var shortest: UInt8 = 255
   var longest: UInt8 = 0
+  /// Slot in the link's plan; −1 = not of this protocol.
+  let slot: Int
+  var first = Mark()
+  /// Head of the first frame.
+  var firstHead: UInt64 = 0
   /// The longest time from one frame to the next, ns, and the frame that ended it.
   var longestGap: Int64 = 0
   var gapEnd = Mark()
@@ -38,9 +44,22 @@ struct IDFacts: Sendable {
   var odd: UInt64 = 0
   var oddBelow: Int64 = 0
   var oddAbove: Int64 = .max
-  /// When the content changed last.
-  var changed: Int64 = 0
-  var changes: UInt64 = 0
+
+  /// What an ID means to the protocol: all that a watch looks up for a frame, small enough to be copied.
+  struct Meaning: Sendable {
+    /// The message in the link's plan; −1 = not of this protocol.
+    var message: Int32 = -1
+    var isFromInverter = false
+    /// Whether it is one battery's of several.
+    var hasAddress = false
+    var address: UInt8 = 0
+    /// Whether everything of a cycle is known once it came.
+    var endsCycle = false
+  }
+  var message: Int32 { meaning.message }
+  var isFromInverter: Bool { meaning.isFromInverter }
+  var hasAddress: Bool { meaning.hasAddress }
+  var address: UInt8 { meaning.address }
 
   /// A place in the capture, in ns.
   struct Mark: Sendable {
@@ -54,11 +73,12 @@ struct IDFacts: Sendable {
   }
 
   /// What the plan says of it.
-  mutating func know(_ slot: MessageSlot, isFromInverter: Bool) {
-    message = slot.message
-    self.isFromInverter = isFromInverter
-    hasAddress = slot.hasAddress && !isFromInverter
-    address = slot.address
+  mutating func know(_ slot: MessageSlot, _ watched: WatchedMessage) {
+    meaning.message = slot.message
+    meaning.isFromInverter = watched.isFromInverter
+    meaning.hasAddress = slot.hasAddress && !watched.isFromInverter
+    meaning.address = slot.address
+    meaning.endsCycle = watched.endsCycle
   }
 
   /// A frame's first eight bytes and its length: the whole frame would be copied for it.
@@ -79,11 +99,6 @@ struct IDFacts: Sendable {
     last = mark
     return difference
   }
-
-  /// The gaps that are no news begin here, and are so wide.
-  private var usualGap: Int64 = .max
-  private var usualWidth: UInt64 = 0
-  private var lastLength: UInt8 = 0
 
   @inline(never) private mutating func begin(_ head: UInt64, _ length: UInt8, _ mark: Mark) -> UInt64 {
     count = 1

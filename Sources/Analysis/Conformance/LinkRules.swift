@@ -268,17 +268,18 @@ extension BusJudge {
 
   private mutating func address() {
     guard let link = watch.link, link.definition.sidecar.address != nil else { return repeatedSearch() }
-    let used = (0..<16).filter { watch.addresses[$0] > 0 }
+    let addresses = watch.addressCounts()
+    let used = (0..<16).filter { addresses[$0] > 0 }
     let isCyclic = link.handshake.battery?.states.contains { !$0.sends.isEmpty } ?? false
     if used.count > 1, !isCyclic, watch.mixedAddresses > 0 {
       add(
         .R04,
-        "answers of two addresses in one burst: \(used.map { "\($0) (\(watch.addresses[$0]) frames)" }.joined(separator: ", "))",
+        "answers of two addresses in one burst: \(used.map { "\($0) (\(addresses[$0]) frames)" }.joined(separator: ", "))",
         first: watch.firstMixed, count: watch.mixedAddresses, expected: "one address on a bus")
       return
     }
     let wanted = (0..<16).filter { watch.askedAddresses[$0] >= 2 }
-    let missing = wanted.filter { watch.addresses[$0] == 0 }
+    let missing = wanted.filter { addresses[$0] == 0 }
     if let missing = missing.first, !used.isEmpty, !wanted.contains(where: { used.contains($0) }) {
       add(
         .R04, "the inverter asks battery \(missing), the battery side is \(used.map(String.init).joined(separator: ", "))",
@@ -328,7 +329,7 @@ extension BusJudge {
           guard Double(seen.count) > allowed, Double(seen.span) >= Double(send.every_us) * 5_000 else { continue }
           let name = link.dissection.messages[Int(emission.message)].name
           let address =
-            link.definition.sidecar.address == nil ? "" : " under address \((0..<16).first { watch.addresses[$0] > 0 } ?? 0)"
+            link.definition.sidecar.address == nil ? "" : " under address \(watch.addressCounts().firstIndex { $0 > 0 } ?? 0)"
           add(
             .R04,
             "the inverter goes on searching (\(name) \(seen.count) ×) although \(complete) answers were complete\(address): it does not take them",

@@ -79,6 +79,14 @@ struct QuantityWatch: Sendable {
     var step: Int64 = .max
     /// Changes since the extent was brought up to date.
     var count: UInt64 = 0
+
+    /// Takes a value that is nothing special. One call, so that the array is asked once whether it is ours alone.
+    @inline(__always) mutating func take(_ value: Int64) -> Bool {
+      guard value >= lowest, value <= highest, (value &- last).magnitude <= step.magnitude else { return false }
+      last = value
+      count &+= 1
+      return true
+    }
   }
   /// By raw quantity. A `QuantityValues` would be copied for every look.
   private var usual: [Usual]
@@ -204,12 +212,7 @@ struct QuantityWatch: Sendable {
 
   /// A value that a frame carries, by raw quantity.
   @inline(__always) mutating func set(_ index: Int, _ value: Int64, _ mark: IDFacts.Mark) {
-    let before = usual[index]
-    guard value >= before.lowest, value <= before.highest, (value &- before.last).magnitude <= before.step.magnitude,
-      index != QuantityWatch.soc
-    else { return setUnusual(index, value, mark) }
-    usual[index].last = value
-    usual[index].count &+= 1
+    if index == QuantityWatch.soc || !usual[index].take(value) { setUnusual(index, value, mark) }
   }
 
   private static let soc = Int(Quantity.soc.rawValue)

@@ -10,6 +10,9 @@ struct WatchedMessage: Sendable {
   /// Of the choices.
   var firstChoice: Int32 = 0
   var endChoice: Int32 = 0
+  /// Of the alarms and protections.
+  var firstFlag: Int32 = 0
+  var endFlag: Int32 = 0
   /// Payload bits of its choices, and of alarms and protections.
   var choiceBits: UInt64 = 0
   var flagBits: UInt64 = 0
@@ -91,15 +94,25 @@ struct WatchedChoice: Sendable {
   }
 }
 
+/// An alarm or a protection.
+struct WatchedFlag: Sendable {
+  /// Index in the plan.
+  let signal: Int
+  let flag: SignalFlag
+}
+
 extension WatchedMessage {
-  /// The messages of a link with their signals and choices behind one another.
-  static func all(of link: CompiledLink?) -> (messages: [WatchedMessage], signals: [WatchedSignal], choices: [WatchedChoice]) {
-    guard let link else { return ([], [], []) }
+  /// The messages of a link with their signals, choices and flags behind one another.
+  static func all(
+    of link: CompiledLink?
+  ) -> (messages: [WatchedMessage], signals: [WatchedSignal], choices: [WatchedChoice], flags: [WatchedFlag]) {
+    guard let link else { return ([], [], [], []) }
     let dissection = link.dissection
     let count = dissection.messages.count
     var messages = [WatchedMessage](repeating: WatchedMessage(), count: count)
     var signals: [WatchedSignal] = []
     var choices: [WatchedChoice] = []
+    var flags: [WatchedFlag] = []
     for index in 0..<count {
       messages[index].isFromInverter = dissection.messages[index].sender == .inverter
       messages[index].firstSignal = Int32(signals.count)
@@ -110,10 +123,13 @@ extension WatchedMessage {
       messages[index].firstChoice = Int32(choices.count)
       addChoices(of: index, link, to: &choices, &messages[index].choiceBits)
       messages[index].endChoice = Int32(choices.count)
+      messages[index].firstFlag = Int32(flags.count)
       for signal in dissection.plan.messages[index].signals {
         guard let flag = dissection.signals[signal].flag, flag.severity != .notice else { continue }
         messages[index].flagBits |= dissection.plan.signals[signal].storing(-1, in: 0)
+        flags.append(WatchedFlag(signal: signal, flag: flag))
       }
+      messages[index].endFlag = Int32(flags.count)
     }
     if let battery = link.handshake.battery {
       for answer in battery.answers {
@@ -125,7 +141,7 @@ extension WatchedMessage {
     if let first = link.handshake.bindings.first(where: { $0.quantity == .packVoltage }) {
       messages[Int(first.message)].endsCycle = true
     }
-    return (messages, signals, choices)
+    return (messages, signals, choices, flags)
   }
 
   private static func addChoices(

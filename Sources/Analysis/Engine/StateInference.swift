@@ -67,7 +67,7 @@ public struct StateInference: RecordSink, Sendable {
   public init(_ link: CompiledLink?, bus: String) {
     self.link = link
     self.bus = bus
-    (messages, signals, choices) = WatchedMessage.all(of: link)
+    (messages, signals, choices, _) = WatchedMessage.all(of: link)
   }
 
   /// A new bus.

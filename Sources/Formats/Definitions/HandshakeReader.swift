@@ -252,11 +252,19 @@ struct HandshakeReader {
 
 extension Quantity {
   /// As a sidecar writes it: `packVoltage`.
-  public var name: String { String(describing: self) }
+  public var name: String { Quantity.names[Int(rawValue)] }
+
+  /// By raw value: asking the runtime for the name of a case takes it microseconds, and definitions hold hundreds.
+  private static let names: [String] = {
+    var names = [String](repeating: "", count: Int(allCases.map(\.rawValue).max() ?? 0) + 1)
+    for quantity in allCases { names[Int(quantity.rawValue)] = String(describing: quantity) }
+    return names
+  }()
+  private static let byName = Dictionary(uniqueKeysWithValues: allCases.map { ($0.name, $0) })
 
   /// The quantity of that name.
   public init?(name: String) {
-    guard let found = Quantity.allCases.first(where: { String(describing: $0) == name }) else { return nil }
+    guard let found = Quantity.byName[name] else { return nil }
     self = found
   }
 

@@ -70,7 +70,8 @@ public struct HandshakeMonitor: Sendable {
   private let inverter: RolePlan
   /// Places of messages in answers, message by message: which answer, and which bit of what was seen.
   private let answerPlaces: [(answer: Int32, bit: UInt32)]
-  private let answerRanges: [Range<Int32>]
+  /// The battery's answers by what asks for them, message by message.
+  private let requestAnswers: [Int32]
   /// By index of the battery's answers.
   public private(set) var tallies: [AnswerTally]
   /// States that were entered, oldest first; at most `mostChanges`.
@@ -94,6 +95,14 @@ public struct HandshakeMonitor: Sendable {
     var request: UInt64 = 0
     var seen: UInt32 = 0
     var last_us: Int64 = 0
+
+    /// Whether the place was still free. One call, so that the array is asked once whether it is ours alone.
+    @inline(__always) mutating func take(_ bit: UInt32, _ time_us: Int64) -> Bool {
+      guard seen & bit == 0 else { return false }
+      seen |= bit
+      last_us = time_us
+      return true
+    }
   }
   private var open: [Open]
   private var batteryBegan: Int64 = .min
@@ -103,14 +112,32 @@ public struct HandshakeMonitor: Sendable {
   private var values = QuantityValues()
   private var hasBattery = false
   private var openCount = 0
-  /// What each message may cause, and when it was heard last: together, so that most frames cost one look.
-  private var heard: [(last_us: Int64, role: MessageRole)]
-  private struct MessageRole: OptionSet, Sendable {
-    var rawValue: UInt8
-    static let request = MessageRole(rawValue: 1)
-    static let answer = MessageRole(rawValue: 2)
-    static let trigger = MessageRole(rawValue: 4)
+  /// What a message may cause, and when it was heard last.
+  private struct MessageUse: Sendable {
+    var last_us: Int64 = .min
+    /// Its bit among what a state waits for.
+    var bit: UInt64 = 0
+    /// The only place in the only answer that it has; −1 = none or several.
+    var onlyAnswer: Int32 = -1
+    var onlyBit: UInt32 = 0
+    /// Of `requestAnswers`.
+    var firstAnswer: Int32 = 0
+    var endAnswer: Int32 = 0
+    /// Of `answerPlaces`; empty where there is only one.
+    var firstPlace: Int32 = 0
+    var endPlace: Int32 = 0
   }
+  /// By message.
+  private var uses: [MessageUse]
+  /// The messages that a transition out of the state of a side waits for, a bit each (the last one for all from the 64th on), and those of
+  /// every state. Most frames cause nothing: one look tells.
+  private var batteryHears: UInt64 = 0
+  private var inverterHears: UInt64 = 0
+  /// Before this time, µs, neither silence nor anything else but a frame leads out of the state of a side.
+  private var batteryStep: Int64 = .min
+  private var inverterStep: Int64 = .min
+  private let batteryHearing: [UInt64]
+  private let inverterHearing: [UInt64]
   /// Which battery is meant by `address` in a condition: any.
   public var address: UInt8?
   /// How many changes are kept.
@@ -128,25 +155,39 @@ public struct HandshakeMonitor: Sendable {
       let all = min(32, answer.emissions.count)
       return (bits(all), bits(all - answer.optionalCount))
     }
-    heard = plan.messages.map { _ in (.min, []) }
-    for answer in battery.answers { heard[Int(answer.request)].role.insert(.request) }
     var places: [(answer: Int32, bit: UInt32)] = []
-    var ranges: [Range<Int32>] = []
+    var answers: [Int32] = []
+    var uses: [MessageUse] = []
     for message in plan.messages.indices {
-      let first = Int32(places.count)
+      var use = MessageUse(
+        bit: HandshakeMonitor.bit(message), firstAnswer: Int32(answers.count), firstPlace: Int32(places.count))
       for (index, answer) in battery.answers.enumerated() {
+        if Int(answer.request) == message { answers.append(Int32(index)) }
         for (place, emission) in answer.emissions.prefix(32).enumerated()
         where Int(battery.emissions[emission].message) == message { places.append((Int32(index), 1 << UInt32(place))) }
       }
-      ranges.append(first..<Int32(places.count))
-      if Int(first) < places.count { heard[message].role.insert(.answer) }
+      use.endAnswer = Int32(answers.count)
+      use.endPlace = Int32(places.count)
+      if use.endPlace - use.firstPlace == 1, let only = places.last {
+        (use.onlyAnswer, use.onlyBit) = only
+        use.endPlace = use.firstPlace
+      }
+      uses.append(use)
     }
-    (answerPlaces, answerRanges) = (places, ranges)
-    for role in [battery, inverter] {
-      for transition in role.transitions {
-        if case .heard(let messages, _) = transition.trigger {
-          for message in role.messages[messages] { heard[Int(message)].role.insert(.trigger) }
-        }
+    (self.uses, answerPlaces, requestAnswers) = (uses, places, answers)
+    batteryHearing = HandshakeMonitor.hearing(battery)
+    inverterHearing = HandshakeMonitor.hearing(inverter)
+    batteryHears = batteryHearing.first ?? 0
+    inverterHears = inverterHearing.first ?? 0
+  }
+
+  private static func bit(_ message: Int) -> UInt64 { 1 << UInt64(min(63, message)) }
+
+  private static func hearing(_ role: RolePlan) -> [UInt64] {
+    role.states.map { state in
+      role.transitions[state.transitions].reduce(0) { bits, transition in
+        guard case .heard(let messages, _) = transition.trigger else { return bits }
+        return role.messages[messages].reduce(bits) { $0 | bit(Int($1)) }
       }
     }
   }
@@ -162,21 +203,41 @@ public struct HandshakeMonitor: Sendable {
   ///   - message: index in the plan's messages.
   ///   - isFromInverter: which side's message it is.
   public mutating func take(_ head: UInt64, message: Int, isFromInverter: Bool, mark: Mark) {
-    if mark.time_us >= nextDeadline || now == .min { advance(mark) } else { now = max(now, mark.time_us) }
-    heard[message].last_us = mark.time_us
-    // What a battery measures is not on the bus: that it speaks says that it is alive.
-    if !isFromInverter, !hasBattery {
-      hasBattery = true
-      values.set(.live, true)
-    }
-    let role = heard[message].role
-    if role.isEmpty { return }
+    if mark.time_us >= nextDeadline { advance(mark) } else { note(mark.time_us) }
+    let use = hear(message, mark.time_us)
     if isFromInverter {
-      if role.contains(.request) { ask(head, Int32(message), mark) }
-    } else if role.contains(.answer), openCount > 0 {
-      hear(message, mark)
+      if use.firstAnswer < use.endAnswer { ask(head, use, mark) }
+      // Each side hears the other.
+      if use.bit & batteryHears != 0 { follow(.battery, head, Int32(message), mark) }
+    } else {
+      // What a battery measures is not on the bus: that it speaks says that it is alive.
+      if !hasBattery { meetBattery() }
+      if openCount > 0 { answer(use, mark) }
+      if use.bit & inverterHears != 0 { follow(.inverter, head, Int32(message), mark) }
     }
-    if role.contains(.trigger) { follow(head, Int32(message), isFromInverter, mark) }
+  }
+
+  /// The time of a frame before the next deadline.
+  @inline(__always) private mutating func note(_ time_us: Int64) {
+    if time_us >= now {
+      now = time_us
+    } else {
+      // The clock was set back: what was found about silence holds no longer.
+      batteryStep = .min
+      inverterStep = .min
+    }
+  }
+
+  @inline(__always) private mutating func hear(_ message: Int, _ time_us: Int64) -> MessageUse {
+    // Read before it is written: a read of the whole right behind a write of a part waits until the write has reached the cache.
+    let use = uses[message]
+    uses[message].last_us = time_us
+    return use
+  }
+
+  @inline(never) private mutating func meetBattery() {
+    hasBattery = true
+    know(.live, true)
   }
 
   /// Lets time pass: questions that were given up, states that end by silence.
@@ -192,8 +253,8 @@ public struct HandshakeMonitor: Sendable {
     for index in open.indices where open[index].isOpen {
       if now &- open[index].asked.time_us > battery.answers[index].within_us { conclude(index) }
     }
-    step(.battery, mark)
-    step(.inverter, mark)
+    if now >= batteryStep { step(.battery, mark) }
+    if now >= inverterStep { step(.inverter, mark) }
   }
 
   /// The capture has ended. A question of the last moment, whose answer may have been cut off, is not counted.
@@ -214,8 +275,9 @@ public struct HandshakeMonitor: Sendable {
 
   // MARK: Questions and answers
 
-  private mutating func ask(_ head: UInt64, _ message: Int32, _ mark: Mark) {
-    for index in battery.answers.indices where battery.answers[index].request == message {
+  private mutating func ask(_ head: UInt64, _ use: MessageUse, _ mark: Mark) {
+    for place in Int(use.firstAnswer)..<Int(use.endAnswer) {
+      let index = Int(requestAnswers[place])
       guard holds(battery.answers[index].conditions, head, isOfBattery: true) else { continue }
       if open[index].isOpen { conclude(index) }
       if tallies[index].asked == 0 { tallies[index].firstAsked = mark }
@@ -225,24 +287,29 @@ public struct HandshakeMonitor: Sendable {
     }
   }
 
-  @inline(__always) private mutating func hear(_ message: Int, _ mark: Mark) {
-    var place = Int(answerRanges[message].lowerBound)
-    let end = Int(answerRanges[message].upperBound)
+  @inline(__always) private mutating func answer(_ use: MessageUse, _ mark: Mark) {
+    if use.onlyAnswer >= 0 {
+      let index = Int(use.onlyAnswer)
+      if open[index].isOpen, !open[index].take(use.onlyBit, mark.time_us) { tallies[index].repeated &+= 1 }
+    } else if use.firstPlace < use.endPlace {
+      answerSeveral(use, mark)
+    }
+  }
+
+  /// A message that stands in several answers, or more than once in one.
+  @inline(never) private mutating func answerSeveral(_ use: MessageUse, _ mark: Mark) {
+    var place = Int(use.firstPlace)
+    let end = Int(use.endPlace)
     while place < end {
-      // A message may stand in an answer more than once: the first place that is free is its own.
+      // The first place that is free is its own.
       let index = Int(answerPlaces[place].answer)
-      var isTaken = !open[index].isOpen
-      let isWanted = !isTaken
+      let isWanted = open[index].isOpen
+      var isTaken = !isWanted
       while place < end, Int(answerPlaces[place].answer) == index {
-        let bit = answerPlaces[place].bit
-        if !isTaken, open[index].seen & bit == 0 {
-          open[index].seen |= bit
-          open[index].last_us = mark.time_us
-          isTaken = true
-        }
+        if !isTaken { isTaken = open[index].take(answerPlaces[place].bit, mark.time_us) }
         place += 1
       }
-      if isWanted, !isTaken { tallies[index].repeated &+= 1 }
+      if !isTaken { tallies[index].repeated &+= 1 }
     }
   }
 
@@ -280,20 +347,21 @@ public struct HandshakeMonitor: Sendable {
     }
   }
 
-  private func holds(_ range: Range<Int>, _ head: UInt64, isOfBattery: Bool) -> Bool {
-    var index = range.lowerBound
-    while index < range.upperBound {
+  @inline(__always) private func holds(_ range: Range<Int>, _ head: UInt64, isOfBattery: Bool) -> Bool {
+    if range.isEmpty { return true }
+    return isOfBattery ? holds(battery.conditions[range], head) : holds(inverter.conditions[range], head)
+  }
+
+  private func holds(_ conditions: ArraySlice<ConditionPlan>, _ head: UInt64) -> Bool {
+    var index = conditions.startIndex
+    while index < conditions.endIndex {
       var isMet = false
-      var isLast = false
       repeat {
-        let condition = isOfBattery ? battery.conditions[index] : inverter.conditions[index]
+        let condition = conditions[index]
         let value = signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
         if condition.isAddress ? address == nil || Int64(address ?? 0) == value : value == condition.raw { isMet = true }
         index += 1
-        isLast =
-          index >= range.upperBound
-          || !(isOfBattery ? battery.conditions[index].isAlternative : inverter.conditions[index].isAlternative)
-      } while !isLast
+      } while index < conditions.endIndex && conditions[index].isAlternative
       if !isMet { return false }
     }
     return true
@@ -319,9 +387,7 @@ public struct HandshakeMonitor: Sendable {
     side == .battery ? battery.messages[index] : inverter.messages[index]
   }
 
-  private mutating func follow(_ head: UInt64, _ message: Int32, _ isFromInverter: Bool, _ mark: Mark) {
-    // Each side hears the other.
-    let side: Session.Side = isFromInverter ? .battery : .inverter
+  @inline(never) private mutating func follow(_ side: Session.Side, _ head: UInt64, _ message: Int32, _ mark: Mark) {
     let range = transitions(side)
     var index = range.lowerBound
     while index < range.upperBound {
@@ -338,11 +404,16 @@ public struct HandshakeMonitor: Sendable {
   }
 
   /// What the battery's own side knows, as far as its frames show it: live, ready and the like.
-  public mutating func know(_ quantity: Quantity, _ isTrue: Bool) { values.set(quantity, isTrue) }
+  public mutating func know(_ quantity: Quantity, _ isTrue: Bool) {
+    values.set(quantity, isTrue)
+    batteryStep = .min
+    inverterStep = .min
+  }
 
   private mutating func step(_ side: Session.Side, _ mark: Mark) {
     let began = side == .battery ? batteryBegan : inverterBegan
     let range = transitions(side)
+    var next = Int64.max
     var index = range.lowerBound
     while index < range.upperBound {
       let plan = transition(side, index)
@@ -351,29 +422,38 @@ public struct HandshakeMonitor: Sendable {
       case .heard: break
       case .complete(let messages, let within):
         isDue = true
+        next = .min
         for place in messages {
-          let last = heard[Int(message(side, place))].last_us
+          let last = uses[Int(message(side, place))].last_us
           if last == .min || now &- last > within { isDue = false }
         }
       case .silence(let messages, let time):
         var last = began
-        for place in messages { last = max(last, heard[Int(message(side, place))].last_us) }
+        for place in messages { last = max(last, uses[Int(message(side, place))].last_us) }
         isDue = now &- last >= time
-      case .quantity(let quantity, let wanted): isDue = values.isTrue(quantity) == wanted
+        // Whatever is heard until then moves it further away.
+        next = min(next, last &+ time)
+      case .quantity(let quantity, let wanted):
+        // Looked at again when one of them changes.
+        isDue = values.isTrue(quantity) == wanted
       }
       if isDue { return enter(side, plan.target, mark) }
       index += 1
     }
+    if side == .battery { batteryStep = next } else { inverterStep = next }
   }
 
   private mutating func enter(_ side: Session.Side, _ target: Int, _ mark: Mark) {
     account(side)
+    if side == .battery { batteryStep = .min } else { inverterStep = .min }
     if side == .battery {
       guard batteryState != target else { return }
       (batteryState, batteryBegan) = (target, mark.time_us)
+      batteryHears = batteryHearing[target]
     } else {
       guard inverterState != target else { return }
       (inverterState, inverterBegan) = (target, mark.time_us)
+      inverterHears = inverterHearing[target]
     }
     changeCount &+= 1
     if changes.count < HandshakeMonitor.mostChanges {

@@ -19,6 +19,8 @@ final class CaptureFile {
   private var flushed: UInt64 = 0
   private var began_ns: Int64
   private var flushed_ns: Int64
+  /// The time that was passed in last.
+  private var woken: LiveTime
   private var pendingLoss: [UInt64]
   private var totalLoss: [UInt64]
 
@@ -40,6 +42,7 @@ final class CaptureFile {
     names = [name]
     began_ns = now.monotonic_ns
     flushed_ns = now.monotonic_ns
+    woken = now
     pendingLoss = buses.map { _ in 0 }
     totalLoss = pendingLoss
     begin()
@@ -82,7 +85,7 @@ final class CaptureFile {
   /// When `wake` is wanted, monotonic ns.
   var nextWake_ns: Int64 { buffer.pointee.count > 0 ? flushed_ns &+ CaptureFile.flushInterval_ns : .max }
 
-  /// One frame. Allocates nothing.
+  /// One frame. Allocates nothing, but where it goes on in another file.
   func write(_ record: borrowing CANRecord) throws(WorldError) {
     let bus = Int(record.bus.index)
     if bus < pendingLoss.count, pendingLoss[bus] > 0 {
@@ -91,6 +94,8 @@ final class CaptureFile {
       writer.write(record, into: &buffer.pointee)
     }
     if buffer.pointee.count >= CaptureFile.mostPending { try flush() }
+    // Here and not only in `wake`: after a stall, one batch of records may be many files' worth.
+    if let rotation, let limit = rotation.bytes, flushed &+ UInt64(buffer.pointee.count) >= limit { try rotate(woken, rotation) }
   }
 
   /// Frames were lost: the next record of that bus tells it, in the format's own way.
@@ -122,6 +127,7 @@ final class CaptureFile {
 
   /// Writes what has waited long enough, and goes on in another file where this one is full.
   func wake(_ now: LiveTime) throws(WorldError) {
+    woken = now
     if now.monotonic_ns >= nextWake_ns { try flush() }
     if buffer.pointee.count == 0 { flushed_ns = now.monotonic_ns }
     guard let rotation else { return }

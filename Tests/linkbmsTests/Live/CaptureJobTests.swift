@@ -117,6 +117,30 @@ import Testing
     #expect(heads.count < 250)
   }
 
+  @Test func aBurstIsDividedIntoFilesTooBetweenTwoWakes() throws {
+    let folder = try TestFolder()
+    let port = SilentPort()
+    let context = JobContext("capture", [port])
+    let file = try CaptureFile(
+      folder.file("x.log"), .candump, buses: ["can0"], rotation: Rotation(bytes: 4000, keep: 3), .at(0))
+    let job = CaptureJob(context, file: file, decoder: nil)
+    for step in 0..<5000 {
+      var frame = frame
+      frame.head = UInt64(step)
+      port.put(frame, at: .at(Double(step) * 0.0001))
+    }
+    job.pump(.at(0.5))
+    job.stop(.at(6))
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    #expect(names.count == 3, "\(names)")
+    for name in names {
+      let size = try #require(FileManager.default.attributesOfItem(atPath: folder.file(name))[.size] as? Int)
+      #expect(size < 4100, "\(name)")
+    }
+    let heads = try names.flatMap { try records(inFile: folder.file($0)) }.map(\.frame.head)
+    #expect(heads.last == 4999 && heads == Array(heads[0]...4999))
+  }
+
   @Test func endsAfterAsManyAndAfterSoLong() throws {
     let port = SilentPort()
     let context = JobContext("capture", [port])

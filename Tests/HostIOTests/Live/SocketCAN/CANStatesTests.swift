@@ -55,10 +55,12 @@ import Testing
     #expect(details.state == .busOff && (details.events?.busOffs ?? 0) >= 1)
     let off = try PortTesting.frames(port, 1)
     #expect(off.contains { $0.frame.flags == .error && $0.frame.id.number & 0x40 != 0 })
-    // The interface's queue takes some; then there is no more room.
+    // Nothing gets out. The interface's queue takes some and is full then; or the kernel has taken the queue away already, as it does
+    // a moment after a controller fell silent, and drops what is sent without a word.
     var results: [SendResult] = []
     while results.last != .full, results.count < 10_000 { results.append(try port.send(PortTesting.everyKind[0])) }
-    #expect(results.last == .full && port.counters.refused == 1)
+    #expect(results.last != .full || port.counters.refused == 1)
+    #expect(try PortTesting.gather(other, seconds: 0.1) { _ in false }.records.isEmpty)
     try CANInterface("can2").restart()
     #expect(try settle("can2") { $0.state == .errorActive }.state == .errorActive)
     let again = try PortTesting.gather(port) { $0.records.contains { $0.frame.id.number & 0x100 != 0 } }
