@@ -6,7 +6,7 @@ import HostIO
 /// Writes a capture anew as pcapng, with findings as comments of the packets where they show first.
 enum Annotator {
   static func write(
-    _ path: String, _ format: CaptureFormat?, _ diagnosis: Diagnosis, to output: String, in world: inout some World
+    _ path: String, _ format: CaptureFormat?, _ diagnosis: Diagnosis, to output: String, isInterrupted: () -> Bool = { false }
   ) throws {
     guard path != "-" else { throw WorldError(message: "--annotate: standard input cannot be read twice: save it to a file first") }
     if path == output { throw WorldError(message: "--annotate: \(output) is the capture itself: name another file") }
@@ -26,7 +26,7 @@ enum Annotator {
     defer { freeOutput(buffer) }
     var sink = AnnotatingSink(comments: comments, buffer: buffer)
     while try capture.readWindow(into: &sink) {
-      if world.isInterrupted { break }
+      if isInterrupted() { break }
       try sink.drain(to: file, output)
     }
     try sink.drain(to: file, output)

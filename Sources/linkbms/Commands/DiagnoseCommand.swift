@@ -19,6 +19,7 @@ struct DiagnoseCommand: LiveCommand {
         ("linkbms diagnose --report site.html site.log", "one page to send to the manufacturer"),
         ("linkbms diagnose --explain R10", "all about a rule"),
         ("linkbms diagnose --live can0 --for 30s", "findings as they come, the verdict at the end"),
+        ("linkbms diagnose --live can0 --for 5m --bundle site.zip", "what was heard around the findings, with the page, to send"),
       ]))
 
   @Argument(help: ArgumentHelp("Captures; - is standard input.", valueName: "file"), completion: .file())
@@ -63,9 +64,6 @@ struct DiagnoseCommand: LiveCommand {
 
   func validate() throws {
     try live.check(files)
-    if live.isWanted, report != nil || annotate != nil || bundle != nil {
-      throw ValidationError("--report, --annotate, --bundle: need a FILE; capture --write makes one")
-    }
     guard format != .csv else { throw ValidationError("--format csv: findings are no table; use text or json") }
     if let cells { guard (1...400).contains(cells) else { throw ValidationError("--cells: found \(cells), expected 1…400") } }
     if let capacity {
@@ -84,9 +82,43 @@ struct DiagnoseCommand: LiveCommand {
     let isJSON = (format ?? world.defaultFormat) == .json
     let style = TextStyle(usesColour: world.terminal.usesColour)
     let columns = world.terminal.isTerminal ? world.terminal.columns : 100
-    return DiagnoseJob(context, library, book, site) { diagnosis, context in
+    // What is cut or annotated at the end has to be kept until then.
+    let heard = (annotate ?? bundle).map { $0 + ".heard.pcapng" }
+    let file = try heard.map { name throws(WorldError) in
+      try CaptureFile(name, .pcapng, buses: context.ports.map(\.name), rotation: nil, .now)
+    }
+    return DiagnoseJob(
+      context, library, book, site, keepsSeries: report != nil || bundle != nil, heard: file
+    ) { [self] diagnosis, context in
       let text = isJSON ? DiagnosisText.json(diagnosis, of: context.buses) : DiagnosisText.text(diagnosis, style, columns: columns)
       context.output.data.pointee.append(string: text)
+      do {
+        try writeFiles(diagnosis, of: context.buses, heard, .pcapng, site, library) { context.output.note($0) }
+      } catch { context.fail((error as? WorldError)?.message ?? "\(error)") }
+      if let heard { FileNames.remove(heard) }
+    }
+  }
+
+  /// What `--report`, `--annotate` and `--bundle` ask for.
+  /// - Parameters:
+  ///   - name: of the capture, for people.
+  ///   - capture: the file that the findings are about.
+  private func writeFiles(
+    _ diagnosis: Diagnosis, of name: String, _ capture: String?, _ format: CaptureFormat?, _ site: SiteFacts,
+    _ library: DefinitionLibrary, note: (String) -> Void
+  ) throws {
+    let isInterrupted = { Signals.stopRequest != nil && !live.isWanted }
+    if let report {
+      try OutputFile.write(DiagnosisPage.html(diagnosis, of: name, site: site), to: report)
+      note("linkbms: wrote \(report)")
+    }
+    if let annotate, let capture {
+      try Annotator.write(capture, format, diagnosis, to: annotate, isInterrupted: isInterrupted)
+      note("linkbms: wrote \(annotate)")
+    }
+    if let bundle, let capture {
+      try DiagnosisBundle.write(capture, format, diagnosis, site, library, to: bundle, isInterrupted: isInterrupted)
+      note("linkbms: wrote \(bundle)")
     }
   }
 
@@ -158,19 +190,7 @@ struct DiagnoseCommand: LiveCommand {
         }
       }
     }
-    if let report {
-      try OutputFile.write(DiagnosisPage.html(diagnosis, of: capture.name, site: site), to: report)
-      world.note("linkbms: wrote \(report)")
-    }
-    if let annotate {
-      try Annotator.write(file, from, diagnosis, to: annotate, in: &world)
-      world.note("linkbms: wrote \(annotate)")
-    }
-    if let bundle {
-      let isInterrupted = { Signals.stopRequest != nil }
-      try DiagnosisBundle.write(file, from, diagnosis, site, library, to: bundle, isInterrupted: isInterrupted)
-      world.note("linkbms: wrote \(bundle)")
-    }
+    try writeFiles(diagnosis, of: capture.name, file, from, site, library) { world.note($0) }
     let problems = world.report(sink.problems, of: capture.name)
     return max(problems, diagnosis.hasErrors ? .findings : .done)
   }

@@ -11,6 +11,8 @@ final class DiagnoseJob: LiveJob {
   private let site: SiteFacts
   private let buses: [String]
   private let show: (Diagnosis, JobContext) -> Void
+  private let keepsSeries: Bool
+  private let heard: CaptureFile?
   private var identifier: LiveIdentifier
   private var run: ConformanceRun?
   private var first_ns: Int64?
@@ -25,11 +27,16 @@ final class DiagnoseJob: LiveJob {
   /// Judgements in a row in which a finding has to stand before it is told.
   static let firmness = 3
 
-  /// - Parameter show: shows the diagnosis at the end.
+  /// - Parameters:
+  ///   - keepsSeries: whether the main values are kept for charts.
+  ///   - heard: takes everything that is heard, where it is wanted at the end.
+  ///   - show: shows the diagnosis at the end.
   init(
-    _ context: JobContext, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts,
-    show: @escaping (Diagnosis, JobContext) -> Void
+    _ context: JobContext, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, keepsSeries: Bool = false,
+    heard: CaptureFile? = nil, show: @escaping (Diagnosis, JobContext) -> Void
   ) {
+    self.keepsSeries = keepsSeries
+    self.heard = heard
     self.context = context
     self.library = library
     self.book = book
@@ -39,16 +46,20 @@ final class DiagnoseJob: LiveJob {
     identifier = LiveIdentifier(library, buses: buses)
   }
 
-  var nextWake_ns: Int64 { min(run == nil ? identifier.nextWake_ns : .max, nextJudgement_ns) }
+  var nextWake_ns: Int64 {
+    min(run == nil ? identifier.nextWake_ns : .max, nextJudgement_ns, heard?.nextWake_ns ?? .max)
+  }
 
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
     var record = record
     record.bus = BusID(UInt16(truncatingIfNeeded: port))
     if first_ns == nil { first_ns = now.monotonic_ns }
+    do throws(WorldError) { try heard?.write(record) } catch { return context.fail(error.message) }
     if run == nil { identifier.take(record, now.monotonic_ns) } else { run?.receive(record) }
   }
 
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime) {
+    heard?.lost(frames, bus: port)
     let records = run?.records ?? 0
     run?.report(
       CaptureProblem(
@@ -57,6 +68,7 @@ final class DiagnoseJob: LiveJob {
   }
 
   func wake(_ now: LiveTime) {
+    do throws(WorldError) { try heard?.wake(now) } catch { return context.fail(error.message) }
     if run == nil, let verdicts = identifier.look(now.monotonic_ns) { begin(verdicts, now) }
     guard now.monotonic_ns >= nextJudgement_ns else { return }
     nextJudgement_ns = now.monotonic_ns &+ DiagnoseJob.interval_ns
@@ -65,6 +77,7 @@ final class DiagnoseJob: LiveJob {
 
   func finish(_ now: LiveTime) {
     if run == nil { begin(ProtocolIdentifier(library).identify(census()), now) }
+    do throws(WorldError) { try heard?.close() } catch { context.fail(error.message) }
     guard let diagnosis = run?.diagnose() else { return }
     context.status = max(context.status, diagnosis.hasErrors ? .findings : .done)
     show(diagnosis, context)
@@ -78,7 +91,7 @@ final class DiagnoseJob: LiveJob {
   }
 
   private func begin(_ verdicts: [BusIdentification], _ now: LiveTime) {
-    var fresh = ConformanceRun(library, book, site, verdicts: verdicts)
+    var fresh = ConformanceRun(library, book, site, verdicts: verdicts, keepsSeries: keepsSeries)
     for (index, name) in buses.enumerated() { fresh.busAppeared(BusID(UInt16(index)), named: name) }
     for record in identifier.early { fresh.receive(record) }
     identifier.dropEarly()

@@ -43,11 +43,21 @@ import Testing
     let inverter = try bus.start("virtual", "inverter", "--profile", "deye-hv", "--can", "@")
     #expect(battery.printed("online: keeps answering") && inverter.printed("online: asks for values"))
     #expect(judge.end() == 0 && judge.text.contains("the link is fine"), "\(judge.text)")
-    let second = try bus.start("diagnose", "--live", "@", "--for", "14s")
+    let folder = try TestFolder()
+    let second = try bus.start(
+      "diagnose", "--live", "@", "--for", "14s", "--report", folder.file("r.html"), "--annotate", folder.file("a.pcapng"),
+      "--bundle", folder.file("b.zip"))
     #expect(second.printed("deye-hv"))
     battery.enter("fault silent-battery")
     #expect(battery.printed("fault silent-battery 1.0"))
     #expect(second.end() == 1 && second.text.contains("R02 request-unanswered (error)"), "\(second.text)")
+    // The files that are made of what was heard; what was kept for them is gone.
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["a.pcapng", "b.zip", "r.html"])
+    let page = try String(contentsOfFile: folder.file("r.html"), encoding: .utf8)
+    #expect(page.contains("R02") && page.contains("<svg"), "a page with charts")
+    let annotated = try Data(contentsOf: URL(fileURLWithPath: folder.file("a.pcapng")))
+    #expect(annotated.range(of: Data("R02 request-unanswered".utf8)) != nil, "the finding is a comment of its packet")
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file("b.zip"))).count > 1000)
     battery.enter("fault off")
     battery.enter("quit")
     #expect(battery.end() == 0 && battery.text.contains("fault off"))
