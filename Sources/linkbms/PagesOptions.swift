@@ -12,6 +12,8 @@ struct PagesOptions: ParsableArguments {
       valueName: "address"))
   var http: String?
 
+  @OptionGroup var tls: TLSArguments
+
   @Option(
     help: ArgumentHelp("Keep a month of history in FILE (SQLite), shown at /history; needs --http.", valueName: "file"),
     completion: .file())
@@ -32,13 +34,22 @@ struct PagesOptions: ParsableArguments {
   /// What was given, by option, for a unit file.
   var given: [(option: String, value: String?)] {
     [
-      ("--http", http), ("--history", history), ("--mqtt", mqtt.broker), ("--mqtt-user", mqtt.mqttUser),
-      ("--mqtt-password-file", mqtt.mqttPasswordFile), ("--mqtt-ca", mqtt.mqttCa),
+      ("--http", http), ("--tls-certificate", tls.tlsCertificate), ("--history", history), ("--mqtt", mqtt.broker),
+      ("--mqtt-user", mqtt.mqttUser),
+      ("--mqtt-ca", mqtt.mqttCa),
       ("--mqtt-name", mqttName == "master" ? nil : mqttName), ("--mqtt-queue", mqttQueue),
     ]
   }
 
+  /// Files that only their owner may read: systemd hands them to the service.
+  var secrets: [(option: String, path: String)] {
+    [("--tls-key", tls.tlsKey), ("--mqtt-password-file", mqtt.mqttPasswordFile)].compactMap { option, path in
+      path.map { (option, $0) }
+    }
+  }
+
   func validate() throws {
+    if tls.tlsCertificate != nil, http == nil { throw ValidationError("--tls-certificate: needs --http") }
     if mqtt.broker != nil, http == nil { throw ValidationError("--mqtt: needs --http") }
     if !CloudTopics.isName(mqttName) {
       throw ValidationError("--mqtt-name: found \"\(mqttName)\", expected letters, digits, point, hyphen, underscore")
@@ -58,15 +69,16 @@ struct PagesOptions: ParsableArguments {
     let book = try RuleBookFile.read(nil)
     let options = try mqtt.options()
     do throws(GatewayError) {
+      let secure = try tls.read(in: &world)
       let store = try history.map { path throws(GatewayError) in try SQLiteHistory(path: path) }
       let watcher = BusWatcher(hub: hub, library: library, book: book)
       let site = Site(hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, version: Version.text)
-      let server = try GatewayServer(site, on: address)
+      let server = try GatewayServer(site, on: address, tls: secure)
       let cloud = try options.map { options throws(GatewayError) in
         try CloudLink(
-          hub: hub, broker: options, name: mqttName, queue: mqttQueue, version: Version.text, page: "http://\(server.address)/")
+          hub: hub, broker: options, name: mqttName, queue: mqttQueue, version: Version.text, page: server.url)
       }
-      world.note("linkbms: pages on http://\(server.address)/")
+      world.note("linkbms: pages on \(server.url)")
       if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look; changes need a login") }
       if let code = site.setupCode { world.note("linkbms: code to set the password of the pages: \(code)") }
       return PagesFeed(

@@ -66,7 +66,8 @@ enum Rules {
     "HostIO": ["Bus", "Glibc", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
     // The server stands on Hummingbird and its parts, the history on GRDB.
     "Gateway": [
-      "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
+      "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HummingbirdCore", "HummingbirdTLS",
+      "NIOSSL", "HTTPTypes", "NIOCore", "NIOPosix",
       "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CCrypt",
       "CMosquitto",
     ],

@@ -77,7 +77,7 @@ need_build() {
 # What only the tests need: peers to compare with. Python packages live in a virtual environment under .build.
 need_tests() {
   need_build
-  need_packages can-utils tshark lua5.2 lua5.4 python3 python3-venv time
+  need_packages can-utils tshark lua5.2 lua5.4 openssl python3 python3-venv time
   venv="$root/.build/venv"
   if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, msgpack, pexpect, yaml' 2>/dev/null; then
     say "Installing Python packages for the tests into .build/venv: cantools python-can msgpack pexpect PyYAML"
@@ -92,7 +92,7 @@ need_tests() {
 # What tools/gateway-check needs: a broker and a browser to try the pages with.
 need_gateway_check() {
   need_tests
-  need_packages mosquitto mosquitto-clients openssl chromium
+  need_packages mosquitto mosquitto-clients chromium
   if ! "$venv/bin/python" -c 'import jinja2, playwright, schemathesis' 2>/dev/null; then
     say "Installing Python packages for tools/gateway-check into .build/venv: Jinja2 playwright schemathesis"
     "$venv/bin/pip" install --quiet --disable-pip-version-check Jinja2 playwright schemathesis ||

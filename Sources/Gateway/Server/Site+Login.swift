@@ -61,7 +61,10 @@ extension Site {
     let token = withDoors { $0.begin(address, now: request.now, using: &generator) }
     var response = PageResponse.redirect(Site.place(request.form["next"]))
     response.headers.append(
-      ("set-cookie", "\(Site.cookie)=\(token); Path=/; HttpOnly; SameSite=Strict; Max-Age=43200\(isSecure ? "; Secure" : "")"))
+      (
+        "set-cookie",
+        "\(Site.cookie)=\(token); Path=/; HttpOnly; SameSite=Strict; Max-Age=43200\(request.isSecure ? "; Secure" : "")"
+      ))
     return response
   }
 }

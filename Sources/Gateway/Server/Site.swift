@@ -6,7 +6,6 @@ public final class Site: Pages, Sendable {
   /// The control loop's mailbox.
   public let hub: SnapshotHub
   let passwords: PasswordFile
-  let isSecure: Bool
   /// What a person has to type to set the first password: printed where only who runs the program sees it. `nil` once it is set.
   public let setupCode: String?
 
@@ -29,10 +28,9 @@ public final class Site: Pages, Sendable {
   ///   - history: what `/history` shows; `nil` where none is kept.
   ///   - network: what `/wifi` speaks to.
   ///   - version: the program's.
-  ///   - isSecure: served through TLS: cookies are marked for it.
   public init(
     hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil,
-    network: NetworkManager = NetworkManager(), version: String = "", isSecure: Bool = false
+    network: NetworkManager = NetworkManager(), version: String = ""
   ) {
     self.hub = hub
     self.bus = bus
@@ -40,7 +38,6 @@ public final class Site: Pages, Sendable {
     self.version = version
     archive = history.map { HistoryArchive($0) }
     self.passwords = passwords
-    self.isSecure = isSecure
     var generator = SystemRandomNumberGenerator()
     setupCode = passwords.isSet ? nil : (0..<8).map { _ in String(UInt8.random(in: 0...9, using: &generator)) }.joined()
   }
@@ -140,6 +137,8 @@ public final class Site: Pages, Sendable {
   private func isOwnOrigin(_ request: PageRequest) -> Bool {
     guard let origin = request.origin else { return true }
     guard let host = request.host, let slashes = origin.range(of: "://") else { return false }
+    // Through TLS a page that came without it is another site: who stands between may have written it.
+    if request.isSecure, !origin.hasPrefix("https://") { return false }
     return origin[slashes.upperBound...] == host
   }
 

@@ -107,7 +107,7 @@ struct RunCommand: ToolCommand {
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     if printUnit {
-      try world.print(ServiceUnit.text(arguments: try unitArguments()))
+      try world.print(ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets))
       return .done
     }
     Signals.install(onSecondStop: .isRemembered)
