@@ -43,7 +43,8 @@ let package = Package(
 
     // World.
     .target(
-      name: "HostIO", dependencies: ["Bus", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
+      name: "HostIO",
+      dependencies: ["Bus", "CGPIO", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
       swiftSettings: strict
     ),
     .target(
@@ -80,6 +81,7 @@ let package = Package(
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CZip", linkerSettings: [.linkedLibrary("zip")]),
     .target(name: "CReadline", linkerSettings: [.linkedLibrary("readline")]),
+    .target(name: "CGPIO", linkerSettings: [.linkedLibrary("gpiod")]),
     .target(name: "CSignals"),
     .target(name: "CPorts"),
     .target(name: "CPcap", linkerSettings: [.linkedLibrary("pcap")]),

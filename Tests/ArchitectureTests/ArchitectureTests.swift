@@ -63,7 +63,7 @@ enum Rules {
     // What the controller's engine, chains and sessions do together in a run; the simulation runs the same.
     "Runtime": ["Bus", "Protocols", "Controller", "Formats"],
     "Simulation": ["Bus", "Protocols", "Controller", "Formats", "Runtime", "Glibc"],
-    "HostIO": ["Bus", "Glibc", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
+    "HostIO": ["Bus", "Glibc", "CGPIO", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
     // The server stands on Hummingbird and its parts, the history on GRDB.
     "Gateway": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HummingbirdCore", "HummingbirdTLS",

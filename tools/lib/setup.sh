@@ -44,7 +44,7 @@ need_packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
     say "This is no Debian or Ubuntu system, so nothing is installed here. Install what corresponds to:"
     say "  $*"
-    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel readline-devel zlib-devel libzip-devel mosquitto-devel sqlite-devel libxcrypt-devel.)"
+    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel libgpiod-devel readline-devel zlib-devel libzip-devel mosquitto-devel sqlite-devel libxcrypt-devel.)"
     [ -n "${LINKBMS_SKIP_PACKAGES:-}" ] && return
     say "If they are there, set LINKBMS_SKIP_PACKAGES=1."
     exit 2
@@ -69,7 +69,7 @@ need_packages() {
 
 # What the program needs to be built.
 need_build() {
-  need_packages libsocketcan-dev libpcap-dev libserialport-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev \
+  need_packages libsocketcan-dev libpcap-dev libserialport-dev libgpiod-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libsqlite3-dev \
     libcrypt-dev pkg-config gcc libc6-dev git
   need_swift
 }

@@ -124,6 +124,23 @@ public final class NetworkManager: Sendable {
     }
   }
 
+  /// Forgets the WiFi network that was chosen on the pages, so that another can be.
+  /// - Returns: why not; `nil` = forgotten.
+  public func forget() async -> String? {
+    let tool = tool
+    return await onQueue {
+      guard let outcome = try? ToolRun.run([tool, "connection", "delete", "linkbms"], seconds: 20) else {
+        return "NetworkManager's tool cannot be started"
+      }
+      switch outcome.status {
+      case 0: return nil
+      case 10: return "no WiFi network was chosen on the pages"
+      case 127: return "this system has no NetworkManager"
+      default: return "NetworkManager says: \(outcome.text.trimmed.suffix(300))"
+      }
+    }
+  }
+
   /// The machine's name, under which avahi-daemon makes it known with `.local` behind it; `nil` where NetworkManager does not say.
   func name() async -> String? {
     let tool = tool

@@ -78,9 +78,11 @@ struct RunCommand: ToolCommand {
   var address: UInt8?
   @Flag(help: "Print a unit file for systemd that starts exactly this, and end.")
   var printUnit = false
+  @OptionGroup var gpio: GPIOOptions
   @OptionGroup var pages: PagesOptions
 
   func validate() throws {
+    _ = try gpio.wiring()
     if config == nil, simulate == nil { throw ValidationError("--config: found none, expected a configuration, or --simulate") }
     if chain.isEmpty == (simulate == nil) { throw ValidationError("name a tap with --chain, or a scenario with --simulate") }
     guard chain.count <= 2 else { throw ValidationError("--chain: found \(chain.count), expected one or two") }
@@ -107,7 +109,7 @@ struct RunCommand: ToolCommand {
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     if printUnit {
-      try world.print(ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets))
+      try world.print(ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: gpio.gpio != nil))
       return .done
     }
     Signals.install(onSecondStop: .isRemembered)
@@ -120,6 +122,7 @@ struct RunCommand: ToolCommand {
 
     sink.setTime(PortPoller.wallClock_ns)
     let (settings, scenario, names) = try settings(in: &world, logger)
+    let lines = try gpio.open()
     // Before anything can be closed: pages that cannot be served end the run here.
     let feed = try pages.feed(passwords: statePath + ".password", in: &world)
     defer { feed?.stop() }
@@ -133,6 +136,7 @@ struct RunCommand: ToolCommand {
     var loop = RunLoop(
       settings, parts, clock: RunClock(speed: speed), statePath: statePath, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
+    loop.gpio = lines
     loop.configurationPath = config
     loop.pages = feed.map { feed in RunPages(feed.hub.publisher(), followsWallClock: speed == 1) { feed.server.problem } }
     if let config {
@@ -211,6 +215,7 @@ struct RunCommand: ToolCommand {
       }
     }
     for (place, name) in buses.enumerated() { names[.port(place)] = name }
+    names[.gpio] = gpio.gpio
     settings.sessions = try sessions(configuration, scenario, in: &world)
     return (settings, scenario, names)
   }
@@ -304,6 +309,7 @@ struct RunCommand: ToolCommand {
     }
     for case (let option, let value?) in pages.given { words += [option, value] }
     for tap in chain { words += ["--chain", tap] }
+    words += gpio.given
     if let address { words += ["--address", String(address)] }
     return words + ["--status-every", "0s", "--log-level", logLevel]
   }

@@ -4,7 +4,9 @@ import HostIO
 enum ServiceUnit {
   /// The unit that starts this program with these words.
   /// - Parameter secrets: files that the service's user cannot read: systemd, which is root, gives it a copy.
-  static func text(arguments: [String], secrets: [(option: String, path: String)] = []) -> String {
+  static func text(arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false)
+    -> String
+  {
     let program = FileNames.ownProgram ?? "/usr/local/bin/linkbms"
     let words = ([program] + arguments).map(quoted) + secrets.map { "\($0.option) %d/\($0.option.drop { $0 == "-" })" }
     let command = words.joined(separator: " ")
@@ -39,7 +41,7 @@ enum ServiceUnit {
       AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
       CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN
       DynamicUser=yes
-      SupplementaryGroups=dialout
+      SupplementaryGroups=dialout\(usesGPIO ? " gpio" : "")
       NoNewPrivileges=yes
       ProtectSystem=strict
       ProtectHome=read-only
