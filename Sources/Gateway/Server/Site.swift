@@ -80,6 +80,7 @@ public final class Site: Pages, Sendable {
     case "/api": return apiPage(request)
     case "/openapi.json": return .json(OpenAPIDocument.document(version: version))
     case "/login": return login(request)
+    case "/password": return passwordPage(request)
     default:
       if request.path.hasPrefix("/api/") { return await api(request) }
       if request.path.hasPrefix("/assets/") { return PageFrame.asset(String(request.path.dropFirst(8))) }
@@ -92,8 +93,7 @@ public final class Site: Pages, Sendable {
   /// Where something can be changed.
   private static let changes: Set<String> = [
     "/login", "/logout", "/config", "/config/preset-lfp", "/config/preset-li-ion", "/config/calibrate", "/reset", "/confirm",
-    "/wifi",
-    "/wifi/name",
+    "/password", "/wifi", "/wifi/name",
   ]
 
   func takesForms(_ path: String) -> Bool { Site.changes.contains(path) }
@@ -127,6 +127,7 @@ public final class Site: Pages, Sendable {
         request, .reset, title: "Reset BMS",
         lines: ["The contactors open, and stay open until communication with every module is established again."])
     case "/confirm": return confirm(request, token)
+    case "/password": return await changePassword(request)
     case "/wifi": return await connect(request)
     case "/wifi/name": return await rename(request)
     default: return .text("No such page.\n", status: 404)
@@ -161,7 +162,7 @@ public final class Site: Pages, Sendable {
     var frame = PageFrame(title: title, path: request.path, scripts: scripts)
     if let session = session(request) {
       frame.logout =
-        "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"csrf\" value=\"\(session.csrf)\"><button type=\"submit\">Log out</button></form>"
+        "<form method=\"post\" action=\"/logout\"><a href=\"/password\">Password</a> <input type=\"hidden\" name=\"csrf\" value=\"\(session.csrf)\"><button type=\"submit\">Log out</button></form>"
     }
     return .page(frame.html(main), status: status)
   }
