@@ -50,7 +50,7 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CCrypt", "CMosquitto",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CAvahi", "CCrypt", "CMosquitto",
         .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -89,6 +89,7 @@ let package = Package(
     .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
     .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
     .target(name: "CMosquitto"),
+    .target(name: "CAvahi"),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

@@ -19,6 +19,12 @@ struct PagesOptions: ParsableArguments {
     completion: .file())
   var history: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Let the pages be found as NAME.local through avahi-daemon; /wifi changes it. Where another has the name, it is NAME-2.",
+      valueName: "name"))
+  var mdns: String?
+
   @OptionGroup var mqtt: BrokerArguments
   @Option(
     help: ArgumentHelp(
@@ -34,7 +40,8 @@ struct PagesOptions: ParsableArguments {
   /// What was given, by option, for a unit file.
   var given: [(option: String, value: String?)] {
     [
-      ("--http", http), ("--tls-certificate", tls.tlsCertificate), ("--history", history), ("--mqtt", mqtt.broker),
+      ("--http", http), ("--tls-certificate", tls.tlsCertificate), ("--mdns", mdns), ("--history", history),
+      ("--mqtt", mqtt.broker),
       ("--mqtt-user", mqtt.mqttUser),
       ("--mqtt-ca", mqtt.mqttCa),
       ("--mqtt-name", mqttName == "master" ? nil : mqttName), ("--mqtt-queue", mqttQueue),
@@ -54,6 +61,15 @@ struct PagesOptions: ParsableArguments {
     if !CloudTopics.isName(mqttName) {
       throw ValidationError("--mqtt-name: found \"\(mqttName)\", expected letters, digits, point, hyphen, underscore")
     }
+    if let mdns {
+      guard let http, let address = GatewayAddress(http), !address.isLoopback, address.port != 0 else {
+        throw ValidationError("--mdns: needs pages that others reach, such as --http :8080")
+      }
+      guard NetworkName.isLabel(mdns) else {
+        throw ValidationError(
+          "--mdns: found \"\(mdns)\", expected small letters, digits and hyphens, without .local, no hyphen at an end")
+      }
+    }
     if history != nil, http == nil { throw ValidationError("--history: needs --http") }
     if let http, GatewayAddress(http) == nil {
       throw ValidationError("--http: found \"\(http)\", expected PORT or HOST:PORT, such as 127.0.0.1:8080")
@@ -61,8 +77,12 @@ struct PagesOptions: ParsableArguments {
   }
 
   /// Starts the server where one is asked for, and says where it is.
-  /// - Parameter passwords: the file of the password's hash; `nil` keeps it for as long as the program runs.
-  func feed(passwords path: String? = nil, in world: inout some World) throws(WorldError) -> PagesFeed? {
+  /// - Parameters:
+  ///   - path: the file of the password's hash; `nil` keeps it for as long as the program runs.
+  ///   - names: the file of the name that is chosen on the pages; `nil` keeps it as long.
+  func feed(passwords path: String? = nil, names: String? = nil, in world: inout some World)
+    throws(WorldError) -> PagesFeed?
+  {
     guard let http, let address = GatewayAddress(http) else { return nil }
     let hub = SnapshotHub()
     let library = try world.library(.builtIn)
@@ -72,18 +92,24 @@ struct PagesOptions: ParsableArguments {
       let secure = try tls.read(in: &world)
       let store = try history.map { path throws(GatewayError) in try SQLiteHistory(path: path) }
       let watcher = BusWatcher(hub: hub, library: library, book: book)
-      let site = Site(hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, version: Version.text)
+      // Before the server takes the port: port 0, which the system chooses, cannot be announced, and nobody wants it with a name.
+      let name = try mdns.map { wanted throws(GatewayError) in
+        try NetworkName(wanted, path: names, port: address.port, isSecure: secure != nil)
+      }
+      let site = Site(
+        hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, name: name, version: Version.text)
       let server = try GatewayServer(site, on: address, tls: secure)
       let cloud = try options.map { options throws(GatewayError) in
         try CloudLink(
           hub: hub, broker: options, name: mqttName, queue: mqttQueue, version: Version.text, page: server.url)
       }
       world.note("linkbms: pages on \(server.url)")
+      if let mdns { world.note("linkbms: wanted name in the network: \(mdns).local; /wifi shows what became of it") }
       if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look; changes need a login") }
       if let code = site.setupCode { world.note("linkbms: code to set the password of the pages: \(code)") }
       return PagesFeed(
         hub: hub, server: server, network: NetworkWatcher(hub: hub), watcher: watcher,
-        keeper: store.map { HistoryKeeper(hub: hub, store: $0) }, cloud: cloud)
+        keeper: store.map { HistoryKeeper(hub: hub, store: $0) }, cloud: cloud, name: name)
     } catch { throw WorldError(message: error.description) }
   }
 }
@@ -96,6 +122,7 @@ struct PagesFeed {
   let watcher: BusWatcher
   let keeper: HistoryKeeper?
   let cloud: CloudLink?
+  let name: NetworkName?
 
   func stop() {
     server.stop()
@@ -103,6 +130,7 @@ struct PagesFeed {
     network.stop()
     keeper?.stop()
     cloud?.stop()
+    name?.stop()
   }
 
   /// Hands a simulated step to the pages and what people asked for to the next one.

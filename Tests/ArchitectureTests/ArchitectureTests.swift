@@ -68,7 +68,8 @@ enum Rules {
     "Gateway": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HummingbirdCore", "HummingbirdTLS",
       "NIOSSL", "HTTPTypes", "NIOCore", "NIOPosix",
-      "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CCrypt",
+      "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CAvahi",
+      "CCrypt",
       "CMosquitto",
     ],
     "linkbms": [

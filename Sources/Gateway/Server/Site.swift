@@ -21,20 +21,24 @@ public final class Site: Pages, Sendable {
   /// What follows the inverter's bus, where somebody does.
   let bus: BusWatcher?
   let network: NetworkManager
+  /// The name in the network, where one is claimed.
+  let name: NetworkName?
   let version: String
 
   /// - Parameters:
   ///   - bus: what `/bus` shows.
   ///   - history: what `/history` shows; `nil` where none is kept.
   ///   - network: what `/wifi` speaks to.
+  ///   - name: the name in the network, which `/wifi` shows and changes; `nil` = the machine's own.
   ///   - version: the program's.
   public init(
     hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil,
-    network: NetworkManager = NetworkManager(), version: String = ""
+    network: NetworkManager = NetworkManager(), name: NetworkName? = nil, version: String = ""
   ) {
     self.hub = hub
     self.bus = bus
     self.network = network
+    self.name = name
     self.version = version
     archive = history.map { HistoryArchive($0) }
     self.passwords = passwords
@@ -74,7 +78,8 @@ public final class Site: Pages, Sendable {
     case "/healthz": return .text(moment.isConnected ? "ok\n" : "disconnected\n", status: moment.isConnected ? 200 : 503)
     case "/config": return configuration(request)
     case "/bus": return busPage(request)
-    case "/bus/events": return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self) })
+    case "/bus/events":
+      return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self) })
     case "/history": return await historyPage(request)
     case "/wifi": return await networkPage(request)
     case "/api": return apiPage(request)

@@ -20,8 +20,8 @@ struct RunCommand: ToolCommand {
         + "again. SIGTERM and Ctrl-C end it in order: limits to 0, contactors open, state stored, exit status 0. SIGHUP reads the "
         + "configuration again and takes it over where that is safe. With --simulate the chains, the PDU and the battery are a "
         + "scenario's; the CAN side stays real. With --http the master's pages are served beside it: what people "
-        + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; the bus "
-        + "shown is --can. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
+        + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; --can "
+        + "and --can2 are shown each for itself. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
       examples: [
         (
           "linkbms run --config bms.yaml --can can0 --chain tap+tcp://192.168.4.1:2000",
@@ -124,7 +124,7 @@ struct RunCommand: ToolCommand {
     let (settings, scenario, names) = try settings(in: &world, logger)
     let lines = try gpio.open()
     // Before anything can be closed: pages that cannot be served end the run here.
-    let feed = try pages.feed(passwords: statePath + ".password", in: &world)
+    let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", in: &world)
     defer { feed?.stop() }
     var parts = try self.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
