@@ -80,7 +80,8 @@ struct PagesOptions: ParsableArguments {
   /// - Parameters:
   ///   - path: the file of the password's hash; `nil` keeps it for as long as the program runs.
   ///   - names: the file of the name that is chosen on the pages; `nil` keeps it as long.
-  func feed(passwords path: String? = nil, names: String? = nil, in world: inout some World)
+  ///   - ports: names of the inverter's ports.
+  func feed(passwords path: String? = nil, names: String? = nil, ports: [String] = [], in world: inout some World)
     throws(WorldError) -> PagesFeed?
   {
     guard let http, let address = GatewayAddress(http) else { return nil }
@@ -91,7 +92,7 @@ struct PagesOptions: ParsableArguments {
     do throws(GatewayError) {
       let secure = try tls.read(in: &world)
       let store = try history.map { path throws(GatewayError) in try SQLiteHistory(path: path) }
-      let watcher = BusWatcher(hub: hub, library: library, book: book)
+      let watcher = BusWatcher(hub: hub, library: library, book: book, ports: ports)
       // Before the server takes the port: port 0, which the system chooses, cannot be announced, and nobody wants it with a name.
       let name = try mdns.map { wanted throws(GatewayError) in
         try NetworkName(wanted, path: names, port: address.port, isSecure: secure != nil)

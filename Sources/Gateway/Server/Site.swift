@@ -79,7 +79,7 @@ public final class Site: Pages, Sendable {
     case "/config": return configuration(request)
     case "/bus": return busPage(request)
     case "/bus/events":
-      return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self) })
+      return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self, port: Site.port(request) ?? 0) })
     case "/history": return await historyPage(request)
     case "/wifi": return await networkPage(request)
     case "/api": return apiPage(request)
@@ -152,9 +152,15 @@ public final class Site: Pages, Sendable {
 
   private func busPage(_ request: PageRequest) -> PageResponse {
     guard let bus else { return page(request, "Bus", "<h1>Bus of the inverter</h1><p>This program follows no bus.</p>") }
-    let (lines, report) = bus.view(after: 0)
-    return page(request, "Bus", BusPage.html(lines, report), scripts: ["bus.js"])
+    guard let view = Site.port(request).flatMap({ bus.view(port: $0, after: 0) }) else {
+      return page(
+        request, "Bus", "<h1>Bus of the inverter</h1><p>There is no such port. <a href=\"/bus\">The first</a></p>", status: 404)
+    }
+    return page(request, "Bus", BusPage.html(view), scripts: ["bus.js"])
   }
+
+  /// The port that is asked for, by its place; the first unless one is named, `nil` for what is no number.
+  static func port(_ request: PageRequest) -> Int? { request.query["port"].map { Int($0) } ?? 0 }
 
   /// The cookie of a login.
   static let cookie = "linkbms"

@@ -124,7 +124,7 @@ struct RunCommand: ToolCommand {
     let (settings, scenario, names) = try settings(in: &world, logger)
     let lines = try gpio.open()
     // Before anything can be closed: pages that cannot be served end the run here.
-    let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", in: &world)
+    let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: buses, in: &world)
     defer { feed?.stop() }
     var parts = try self.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
