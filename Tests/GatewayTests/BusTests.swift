@@ -98,7 +98,7 @@ import Testing
     for place in [2, 60_000] as [UInt16] {
       ports.take([CANRecord(time: Timestamp(nanoseconds: 0), bus: BusID(place), frame: CANFrame())])
     }
-    #expect(ports.ports.map(\.name) == ["can0", "port 2", "port 3"])
+    #expect(ports.ports.map(\.name) == ["can0", "can1", "can2"])
     #expect(ports.ports.map(\.analysis.lines.count) == [0, 0, 1])
   }
 

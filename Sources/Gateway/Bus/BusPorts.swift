@@ -35,7 +35,7 @@ struct BusPorts: Sendable {
     for frame in frames {
       let place = Int(frame.bus.index)
       guard place < BusPorts.most else { continue }
-      while ports.count <= place { add("port \(ports.count + 1)") }
+      while ports.count <= place { add("can\(ports.count)") }
       ports[place].analysis.take([frame])
     }
   }
