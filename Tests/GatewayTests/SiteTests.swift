@@ -144,6 +144,7 @@ extension PageResponse {
     #expect(refused.status == 429 && refused.headers.contains { $0.0 == "retry-after" })
     // The login counts the same tries, and theirs count here.
     var other = Visitor(visitor.site)
+    other.now = visitor.now
     #expect(await other.post("/login", ["password": "correct horse"]).status == 429)
     visitor.now += .seconds(31)
     #expect(await visitor.post("/password", right).status == 200)
