@@ -1,5 +1,5 @@
 # digital lines on a real chip of the kernel: outputs follow a run, an input opens, the button resets after 20 s, an unplugged chip opens
-# can-vm: --gpio --timeout 300
+# can-vm: --gpio --timeout 560
 chip=$(gpiodetect | sed -n 's/^\(gpiochip[0-9]*\) \[viperboard gpio b\].*/\1/p')
 [ -n "$chip" ] || { gpiodetect >&2; cat /run/board.log >&2; exit 1; }
 work=$(mktemp -d)
