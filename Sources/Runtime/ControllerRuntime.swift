@@ -155,8 +155,15 @@ public struct ControllerRuntime: Sendable {
       for index in chains.indices where self.line(of: chains[index].number) == line {
         chains[index].restart(now_us: self.now_us)
       }
+    case .gpio: break
     }
     settle { if case .lost(part, _) = $0 { true } else { false } }
+  }
+
+  /// Says of a digital input whether it keeps the contactors open.
+  public mutating func input(_ place: Int, keepsOpen: Bool, now_us: Int64) {
+    pass(to: now_us)
+    if keepsOpen { raise(.input(place)) } else { settle { $0 == .input(place) } }
   }
 
   /// Whatever else went wrong: a write that failed, an error that nobody expected.

@@ -4,6 +4,8 @@ public enum Part: Hashable, Sendable {
   case port(Int)
   /// A tap's line, by its place.
   case line(Int)
+  /// The chip of the digital lines.
+  case gpio
 }
 
 /// Why a run does not trust what it knows or does. Every doubt opens the contactors; none closes them.
@@ -24,6 +26,8 @@ public enum Doubt: Hashable, Sendable {
   case pduDisagrees
   /// The state cannot be stored.
   case storeFailed(String)
+  /// A digital input, by its place, keeps the contactors open, or nothing is known of it yet.
+  case input(Int)
   /// Anything that should not have happened.
   case fault(String)
   /// Somebody wants an end; the text says who or why.
@@ -36,14 +40,14 @@ public enum Doubt: Hashable, Sendable {
     case .pduUnconfirmed, .pduDisagrees, .fault: true
     // The PDU has opened by then.
     case .lateStep(let milliseconds): milliseconds >= PDUGuard.longestLife_us / 1000
-    case .starting, .lost, .writeFailed, .queueFull, .storeFailed, .stopping: false
+    case .starting, .lost, .writeFailed, .queueFull, .storeFailed, .input, .stopping: false
     }
   }
 
   /// Whether it lasts until it is said to be over; the others are over at once and only want everything measured anew.
   public var isStanding: Bool {
     switch self {
-    case .lost, .queueFull, .pduUnconfirmed, .storeFailed, .stopping: true
+    case .lost, .queueFull, .pduUnconfirmed, .storeFailed, .input, .stopping: true
     case .starting, .lateStep, .writeFailed, .pduDisagrees, .fault: false
     }
   }

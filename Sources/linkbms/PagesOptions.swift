@@ -12,10 +12,18 @@ struct PagesOptions: ParsableArguments {
       valueName: "address"))
   var http: String?
 
+  @OptionGroup var tls: TLSArguments
+
   @Option(
     help: ArgumentHelp("Keep a month of history in FILE (SQLite), shown at /history; needs --http.", valueName: "file"),
     completion: .file())
   var history: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Let the pages be found as NAME.local through avahi-daemon; /wifi changes it. Where another has the name, it is NAME-2.",
+      valueName: "name"))
+  var mdns: String?
 
   @OptionGroup var mqtt: BrokerArguments
   @Option(
@@ -32,16 +40,35 @@ struct PagesOptions: ParsableArguments {
   /// What was given, by option, for a unit file.
   var given: [(option: String, value: String?)] {
     [
-      ("--http", http), ("--history", history), ("--mqtt", mqtt.broker), ("--mqtt-user", mqtt.mqttUser),
-      ("--mqtt-password-file", mqtt.mqttPasswordFile), ("--mqtt-ca", mqtt.mqttCa),
+      ("--http", http), ("--tls-certificate", tls.tlsCertificate), ("--mdns", mdns), ("--history", history),
+      ("--mqtt", mqtt.broker),
+      ("--mqtt-user", mqtt.mqttUser),
+      ("--mqtt-ca", mqtt.mqttCa),
       ("--mqtt-name", mqttName == "master" ? nil : mqttName), ("--mqtt-queue", mqttQueue),
     ]
   }
 
+  /// Files that only their owner may read: systemd hands them to the service.
+  var secrets: [(option: String, path: String)] {
+    [("--tls-key", tls.tlsKey), ("--mqtt-password-file", mqtt.mqttPasswordFile)].compactMap { option, path in
+      path.map { (option, $0) }
+    }
+  }
+
   func validate() throws {
+    if tls.tlsCertificate != nil, http == nil { throw ValidationError("--tls-certificate: needs --http") }
     if mqtt.broker != nil, http == nil { throw ValidationError("--mqtt: needs --http") }
     if !CloudTopics.isName(mqttName) {
       throw ValidationError("--mqtt-name: found \"\(mqttName)\", expected letters, digits, point, hyphen, underscore")
+    }
+    if let mdns {
+      guard let http, let address = GatewayAddress(http), !address.isLoopback, address.port != 0 else {
+        throw ValidationError("--mdns: needs pages that others reach, such as --http :8080")
+      }
+      guard NetworkName.isLabel(mdns) else {
+        throw ValidationError(
+          "--mdns: found \"\(mdns)\", expected small letters, digits and hyphens, without .local, no hyphen at an end")
+      }
     }
     if history != nil, http == nil { throw ValidationError("--history: needs --http") }
     if let http, GatewayAddress(http) == nil {
@@ -50,28 +77,40 @@ struct PagesOptions: ParsableArguments {
   }
 
   /// Starts the server where one is asked for, and says where it is.
-  /// - Parameter passwords: the file of the password's hash; `nil` keeps it for as long as the program runs.
-  func feed(passwords path: String? = nil, in world: inout some World) throws(WorldError) -> PagesFeed? {
+  /// - Parameters:
+  ///   - path: the file of the password's hash; `nil` keeps it for as long as the program runs.
+  ///   - names: the file of the name that is chosen on the pages; `nil` keeps it as long.
+  ///   - ports: names of the inverter's ports.
+  func feed(passwords path: String? = nil, names: String? = nil, ports: [String] = [], in world: inout some World)
+    throws(WorldError) -> PagesFeed?
+  {
     guard let http, let address = GatewayAddress(http) else { return nil }
     let hub = SnapshotHub()
     let library = try world.library(.builtIn)
     let book = try RuleBookFile.read(nil)
     let options = try mqtt.options()
     do throws(GatewayError) {
+      let secure = try tls.read(in: &world)
       let store = try history.map { path throws(GatewayError) in try SQLiteHistory(path: path) }
-      let watcher = BusWatcher(hub: hub, library: library, book: book)
-      let site = Site(hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, version: Version.text)
-      let server = try GatewayServer(site, on: address)
+      let watcher = BusWatcher(hub: hub, library: library, book: book, ports: ports)
+      // Before the server takes the port: port 0, which the system chooses, cannot be announced, and nobody wants it with a name.
+      let name = try mdns.map { wanted throws(GatewayError) in
+        try NetworkName(wanted, path: names, port: address.port, isSecure: secure != nil)
+      }
+      let site = Site(
+        hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, name: name, version: Version.text)
+      let server = try GatewayServer(site, on: address, tls: secure)
       let cloud = try options.map { options throws(GatewayError) in
         try CloudLink(
-          hub: hub, broker: options, name: mqttName, queue: mqttQueue, version: Version.text, page: "http://\(server.address)/")
+          hub: hub, broker: options, name: mqttName, queue: mqttQueue, version: Version.text, page: server.url)
       }
-      world.note("linkbms: pages on http://\(server.address)/")
+      world.note("linkbms: pages on \(server.url)")
+      if let mdns { world.note("linkbms: wanted name in the network: \(mdns).local; /wifi shows what became of it") }
       if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look; changes need a login") }
       if let code = site.setupCode { world.note("linkbms: code to set the password of the pages: \(code)") }
       return PagesFeed(
         hub: hub, server: server, network: NetworkWatcher(hub: hub), watcher: watcher,
-        keeper: store.map { HistoryKeeper(hub: hub, store: $0) }, cloud: cloud)
+        keeper: store.map { HistoryKeeper(hub: hub, store: $0) }, cloud: cloud, name: name)
     } catch { throw WorldError(message: error.description) }
   }
 }
@@ -84,6 +123,7 @@ struct PagesFeed {
   let watcher: BusWatcher
   let keeper: HistoryKeeper?
   let cloud: CloudLink?
+  let name: NetworkName?
 
   func stop() {
     server.stop()
@@ -91,6 +131,7 @@ struct PagesFeed {
     network.stop()
     keeper?.stop()
     cloud?.stop()
+    name?.stop()
   }
 
   /// Hands a simulated step to the pages and what people asked for to the next one.

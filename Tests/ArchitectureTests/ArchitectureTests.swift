@@ -63,11 +63,13 @@ enum Rules {
     // What the controller's engine, chains and sessions do together in a run; the simulation runs the same.
     "Runtime": ["Bus", "Protocols", "Controller", "Formats"],
     "Simulation": ["Bus", "Protocols", "Controller", "Formats", "Runtime", "Glibc"],
-    "HostIO": ["Bus", "Glibc", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
+    "HostIO": ["Bus", "Glibc", "CGPIO", "CPcap", "CPorts", "CReadline", "CSerialPort", "CSignals", "CSocketCAN", "CZip"],
     // The server stands on Hummingbird and its parts, the history on GRDB.
     "Gateway": [
-      "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
-      "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CCrypt",
+      "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HummingbirdCore", "HummingbirdTLS",
+      "NIOSSL", "HTTPTypes", "NIOCore", "NIOPosix",
+      "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CAvahi",
+      "CCrypt",
       "CMosquitto",
     ],
     "linkbms": [

@@ -200,6 +200,10 @@ import Testing
     #expect(await manager.rename("bms-2") == nil)
     log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
     #expect(log.hasSuffix("general hostname bms-2\n"))
+    #expect(await manager.forget() == nil)
+    log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
+    #expect(log.hasSuffix("connection delete linkbms\n"))
+    #expect(await NetworkManager(tool: "/nowhere/nmcli").forget() == "this system has no NetworkManager")
     for name in ["", "-x", "x-", "X", "a b", "a.local", String(repeating: "x", count: 64)] {
       #expect(await manager.rename(name) != nil, "\(name)")
     }

@@ -31,6 +31,9 @@ final class Wire {
     return Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
   }
 
+  /// Bytes as they are.
+  func send(bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
+
   /// What comes until `ends` says that it is enough, the other side closes, or patience is over (then "timeout" stands at the end).
   func read(until ends: (String) -> Bool = { _ in false }) -> String {
     var text = ""
@@ -70,6 +73,8 @@ final class Wire {
         "referrer-policy: no-referrer", "cache-control: ",
       ] { #expect(answer.contains(header), "\(path): \(header)") }
       #expect(!answer.contains("unsafe-inline") && !answer.contains(" style=") && !answer.contains("\r\nserver:"))
+      // A promise that only TLS can keep.
+      #expect(!answer.contains("strict-transport-security"))
     }
     // A stream has a head and nothing behind it.
     #expect(try ask(server, "HEAD /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").hasPrefix("HTTP/1.1 200"))

@@ -58,7 +58,8 @@ extension PageResponse {
   @Test func readsAreOpenAndUnknownPagesAreNone() async throws {
     let visitor = Visitor(try site(Rig.running()))
     for path in [
-      "/", "/data.json", "/metrics", "/config", "/login", "/assets/style.css", "/assets/live.js", "/assets/icon.svg", "/healthz",
+      "/", "/data.json", "/metrics", "/config", "/login", "/password", "/assets/style.css", "/assets/live.js", "/assets/icon.svg",
+      "/healthz",
     ] {
       #expect(await visitor.get(path).status == 200, "\(path)")
     }
@@ -70,7 +71,7 @@ extension PageResponse {
   @Test func nothingChangesWithoutALogin() async throws {
     let rig = Rig.running()
     var visitor = Visitor(try site(rig))
-    for path in ["/config", "/reset", "/confirm", "/config/calibrate", "/config/preset-lfp", "/logout"] {
+    for path in ["/config", "/reset", "/confirm", "/config/calibrate", "/config/preset-lfp", "/logout", "/password"] {
       #expect(await visitor.post(path, ["csrf": "x"]).status == 401, "\(path)")
     }
     #expect(rig.publisher.takeCommands().isEmpty)
@@ -101,6 +102,58 @@ extension PageResponse {
     #expect(await visitor.post("/login", ["password": "correct horse"], address: "10.0.0.2").status == 303)
     visitor.now += .seconds(31)
     #expect(await visitor.post("/login", ["password": "correct horse"]).status == 303)
+  }
+
+  @Test func anotherPasswordNeedsTheOldOneAndEndsEveryOtherLogin() async throws {
+    var visitor = try await loggedIn(Rig.running())
+    var other = Visitor(visitor.site)
+    #expect(await other.post("/login", ["password": "correct horse"]).status == 303)
+    let theirs = try Visitor.hidden("csrf", await other.get("/config"))
+    let before = visitor.cookies
+    let csrf = try Visitor.hidden("csrf", await visitor.get("/password"))
+    func form(_ old: String, _ new: String, _ again: String? = nil) -> [String: String] {
+      ["csrf": csrf, "old": old, "password": new, "again": again ?? new]
+    }
+    #expect(await visitor.post("/password", ["csrf": "x", "old": "correct horse", "password": "battery staple"]).status == 403)
+    #expect(await visitor.post("/password", form("correct horse", "short")).status == 422)
+    #expect(await visitor.post("/password", form("correct horse", "battery staple", "battery stable")).status == 422)
+    #expect(await visitor.post("/password", form("wrong horse", "battery staple")).status == 403)
+    let done = await visitor.post("/password", form("correct horse", "battery staple"))
+    #expect(done.status == 200 && done.text.contains("The password is changed"))
+    // This login goes on with a new cookie; the old one and the other login are over.
+    #expect(visitor.cookies != before)
+    let fresh = try Visitor.hidden("csrf", done)
+    #expect(await visitor.post("/reset", ["csrf": fresh]).status == 200)
+    var stolen = visitor
+    stolen.cookies = before
+    #expect(await stolen.post("/reset", ["csrf": csrf]).status == 401)
+    #expect(await other.post("/reset", ["csrf": theirs]).status == 401)
+    other.cookies = [:]
+    #expect(await other.post("/login", ["password": "correct horse"]).status == 401)
+    #expect(await other.post("/login", ["password": "battery staple"]).status == 303)
+  }
+
+  @Test func oldPasswordsCannotBeTriedOut() async throws {
+    var visitor = try await loggedIn(Rig.running())
+    let csrf = try Visitor.hidden("csrf", await visitor.get("/password"))
+    let guess = ["csrf": csrf, "old": "guess", "password": "battery staple", "again": "battery staple"]
+    for _ in 0..<Doors.tries { #expect(await visitor.post("/password", guess).status == 403) }
+    var right = guess
+    right["old"] = "correct horse"
+    let refused = await visitor.post("/password", right)
+    #expect(refused.status == 429 && refused.headers.contains { $0.0 == "retry-after" })
+    // The login counts the same tries, and theirs count here.
+    var other = Visitor(visitor.site)
+    other.now = visitor.now
+    #expect(await other.post("/login", ["password": "correct horse"]).status == 429)
+    visitor.now += .seconds(31)
+    #expect(await visitor.post("/password", right).status == 200)
+  }
+
+  @Test func whoIsNotLoggedInSeesNoPasswordForm() async throws {
+    let visitor = try await loggedIn(Rig.running())
+    let page = await Visitor(visitor.site).get("/password")
+    #expect(!page.text.contains("name=\"csrf\"") && page.text.contains("/login?next=/password"))
   }
 
   @Test func aFormFromElsewhereIsRefused() async throws {

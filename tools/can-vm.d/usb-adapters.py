@@ -12,9 +12,11 @@ Adapters that are set to different bit rates do not hear each other: whoever sen
 The driver's messages were read from its source; only what it needs is here."""
 import os
 import select
-import socket
 import struct
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from usbip import Transport
 
 TICKS = 32_000_000
 REPORTS = {"active": 0x00, "overrun": 0x01, "warning": 0x02, "passive": 0x03, "bus-off": 0x04,
@@ -22,7 +24,6 @@ REPORTS = {"active": 0x00, "overrun": 0x01, "warning": 0x02, "passive": 0x03, "b
 # Endpoints: frames in and out, commands in and out.
 FRAMES_IN, FRAMES_OUT, ANSWERS, COMMANDS = 1, 2, 3, 4
 SET_OPEN, SET_CLOSE, GET_VERSION = 2, 3, 12
-FULL_SPEED = 2
 
 
 def descriptors():
@@ -34,41 +35,6 @@ def descriptors():
     configuration = struct.pack("<BBHBBBBB", 9, 2, 9 + len(interface) + len(ends), 1, 1, 0, 0x80, 50) + interface + ends
     name = "USB2CAN converter".encode("utf-16le")  # the driver looks for this name
     return {0x0100: device, 0x0200: configuration, 0x0300: b"\x04\x03\x09\x04", 0x0301: bytes([2 + len(name), 3]) + name}
-
-
-class Transport:
-    """USB/IP with the kernel: requests in, replies out."""
-
-    HEADER = struct.Struct(">IIIIIIiIII8s")
-
-    def __init__(self, port):
-        self.socket, theirs = socket.socketpair()
-        with open("/sys/devices/platform/vhci_hcd.0/attach", "w") as attach:
-            attach.write(f"{port} {theirs.fileno()} {port + 1} {FULL_SPEED}")
-        theirs.close()
-        self.bytes = b""
-
-    def requests(self):
-        """Requests that are complete: ("submit", number, endpoint, is_in, length, setup, data) or ("unlink", number, victim)."""
-        more = self.socket.recv(1 << 16)
-        if not more:
-            sys.exit("the kernel unplugged an adapter")
-        self.bytes += more
-        while len(self.bytes) >= self.HEADER.size:
-            kind, number, _, is_in, endpoint, flags, length, *_, setup = self.HEADER.unpack_from(self.bytes)
-            size = self.HEADER.size + (length if kind == 1 and not is_in else 0)
-            if len(self.bytes) < size:
-                return
-            data, self.bytes = self.bytes[self.HEADER.size:size], self.bytes[size:]
-            # In an unlink request the place of `flags` holds the number of the request to be given up.
-            yield ("submit", number, endpoint, is_in, length, setup, data) if kind == 1 else ("unlink", number, flags)
-
-    def reply(self, number, data=b"", status=0, length=None):
-        self.socket.sendall(struct.pack(">IIIIIiiiii8x", 3, number, 0, 0, 0, status, len(data) if length is None else length,
-                                        0, 0, 0) + data)
-
-    def unlinked(self, number, was_waiting):
-        self.socket.sendall(struct.pack(">IIIIIi24x", 4, number, 0, 0, 0, -104 if was_waiting else 0))
 
 
 class Adapter:

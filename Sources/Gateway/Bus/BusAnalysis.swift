@@ -34,6 +34,7 @@ struct BusAnalysis: Sendable {
 
   private let library: DefinitionLibrary
   private let book: RuleBook
+  private let name: String
   private var census = TrafficCensus()
   private var early: [CANRecord] = []
   private var nextLook = BusAnalysis.firstLook
@@ -47,11 +48,13 @@ struct BusAnalysis: Sendable {
   /// - Parameters:
   ///   - library: every protocol that can be named.
   ///   - book: the rules it is held against.
-  init(_ library: DefinitionLibrary, _ book: RuleBook) {
+  ///   - name: the port's.
+  init(_ library: DefinitionLibrary, _ book: RuleBook, name: String) {
+    self.name = name
     self.library = library
     self.book = book
     table = DecodeTable(PlanCompiler().finish())
-    census.busAppeared(BusID(0), named: "can0")
+    census.busAppeared(BusID(0), named: name)
   }
 
   /// Takes frames in the order in which they passed.
@@ -93,7 +96,7 @@ struct BusAnalysis: Sendable {
     judged = 0
     guard let verdict else { return }
     var fresh = ConformanceRun(library, book, SiteFacts(), verdicts: [verdict])
-    fresh.busAppeared(BusID(0), named: "can0")
+    fresh.busAppeared(BusID(0), named: name)
     run = fresh
   }
 

@@ -4,7 +4,6 @@ private import Synchronization
 public final class CloudSite: Pages, Sendable {
   private let archive: HistoryArchive
   private let receiver: CloudReceiver
-  let isSecure = false
   private let streams = Atomic(0)
   private let stopping = Atomic(false)
 

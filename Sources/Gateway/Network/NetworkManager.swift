@@ -124,6 +124,23 @@ public final class NetworkManager: Sendable {
     }
   }
 
+  /// Forgets the WiFi network that was chosen on the pages, so that another can be.
+  /// - Returns: why not; `nil` = forgotten.
+  public func forget() async -> String? {
+    let tool = tool
+    return await onQueue {
+      guard let outcome = try? ToolRun.run([tool, "connection", "delete", "linkbms"], seconds: 20) else {
+        return "NetworkManager's tool cannot be started"
+      }
+      switch outcome.status {
+      case 0: return nil
+      case 10: return "no WiFi network was chosen on the pages"
+      case 127: return "this system has no NetworkManager"
+      default: return "NetworkManager says: \(outcome.text.trimmed.suffix(300))"
+      }
+    }
+  }
+
   /// The machine's name, under which avahi-daemon makes it known with `.local` behind it; `nil` where NetworkManager does not say.
   func name() async -> String? {
     let tool = tool
@@ -137,10 +154,7 @@ public final class NetworkManager: Sendable {
   /// Gives the machine another name. Where another machine has it already, avahi-daemon puts `-2` behind it.
   /// - Returns: why it did not work; `nil` = done.
   func rename(_ name: String) async -> String? {
-    let isGood =
-      (1...63).contains(name.utf8.count) && !name.hasPrefix("-") && !name.hasSuffix("-")
-      && name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D }
-    guard isGood else { return "A name in the network has 1 to 63 small letters, digits and hyphens, no hyphen at an end." }
+    guard NetworkName.isLabel(name) else { return NetworkName.expectation }
     let tool = tool
     return await onQueue {
       guard let outcome = try? ToolRun.run([tool, "general", "hostname", name], seconds: 20) else { return "It cannot be started." }

@@ -29,7 +29,7 @@
   };
   place('frames').replaceChildren();
   const follow = () => {
-    const source = new EventSource('/bus/events');
+    const source = new EventSource('/bus/events' + location.search);
     source.onopen = () => place('frames').replaceChildren();
     source.onmessage = message => apply(JSON.parse(message.data));
     source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };

@@ -14,8 +14,6 @@ struct ClientContext: RequestContext {
 
 /// What a server serves: the master's site, or the cloud's.
 protocol Pages: Sendable {
-  /// Served through TLS.
-  var isSecure: Bool { get }
   /// Whether streams are to end.
   var isStopping: Bool { get }
   /// Takes one of the places for pages that follow; `false` where none is free.
@@ -36,12 +34,14 @@ struct FrontDoor: HTTPResponder {
   static let bodyRoom = 64 * 1024
 
   let site: any Pages
+  /// Served through TLS.
+  let isSecure: Bool
 
   func respond(to request: Request, context: ClientContext) async throws -> Response {
     guard request.method == .get || request.method == .head || request.method == .post else {
       var refusal = PageResponse.text("This method is not answered here.\n", status: 405)
       refusal.headers.append(("allow", site.takesForms(request.uri.path) ? "GET, HEAD, POST" : "GET, HEAD"))
-      return FrontDoor.response(refusal, isSecure: site.isSecure)
+      return FrontDoor.response(refusal, isSecure: isSecure)
     }
     var asked = PageRequest()
     asked.path = request.uri.path
@@ -50,7 +50,7 @@ struct FrontDoor: HTTPResponder {
     asked.origin = request.headers[.origin]
     asked.host = request.head.authority
     asked.address = context.address
-    asked.isSecure = site.isSecure
+    asked.isSecure = isSecure
     if request.method == .post {
       asked.method = .post
       do {
@@ -59,11 +59,11 @@ struct FrontDoor: HTTPResponder {
       } catch is NIOTooManyBytesError {
         var refusal = PageResponse.text("The body is larger than \(FrontDoor.bodyRoom) bytes.\n", status: 413)
         refusal.headers.append(("connection", "close"))
-        return FrontDoor.response(refusal, isSecure: site.isSecure)
+        return FrontDoor.response(refusal, isSecure: isSecure)
       }
     }
     let answer = await site.respond(asked)
-    var response = FrontDoor.response(answer, isSecure: site.isSecure)
+    var response = FrontDoor.response(answer, isSecure: isSecure)
     switch answer.body {
     case .bytes: if request.method == .head { response.body = .init() }
     case .stream(let make): if request.method != .head { return stream(response, make) }
@@ -101,7 +101,7 @@ struct FrontDoor: HTTPResponder {
   /// gets fewer and later states, one that takes nothing is cut off by `SlowClientHandler`.
   private func stream(_ plain: Response, _ make: @Sendable @escaping () -> any EventStream) -> Response {
     guard site.enterStream() else {
-      return FrontDoor.response(.text("Too many pages follow already.\n", status: 503), isSecure: site.isSecure)
+      return FrontDoor.response(.text("Too many pages follow already.\n", status: 503), isSecure: isSecure)
     }
     var response = plain
     response.headers[.contentType] = "text/event-stream"

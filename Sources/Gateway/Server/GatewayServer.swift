@@ -1,5 +1,7 @@
 private import Dispatch
 private import Hummingbird
+private import HummingbirdCore
+private import HummingbirdTLS
 private import Logging
 private import NIOCore
 private import NIOPosix
@@ -25,6 +27,9 @@ public final class GatewayServer: Sendable {
   private let outcome: Outcome
   /// Where it listens: the port is the one that the system gave where 0 was asked for.
   public let address: GatewayAddress
+  private let isSecure: Bool
+  /// The first page, for a browser.
+  public var url: String { "\(isSecure ? "https" : "http")://\(address)/" }
 
   /// Times after which a client is cut off; shorter in tests.
   public struct Patience: Sendable {
@@ -37,29 +42,38 @@ public final class GatewayServer: Sendable {
   }
 
   /// Starts serving; returns when connections are accepted.
-  public convenience init(_ site: Site, on address: GatewayAddress, patience: Patience = Patience()) throws(GatewayError) {
-    try self.init(pages: site, on: address, patience: patience)
+  /// - Parameter tls: the certificate and key; `nil` = plain HTTP.
+  public convenience init(
+    _ site: Site, on address: GatewayAddress, tls: ServerTLS? = nil, patience: Patience = Patience()
+  ) throws(GatewayError) {
+    try self.init(pages: site, on: address, tls: tls, patience: patience)
   }
 
   /// The same for the cloud's pages.
-  public convenience init(_ site: CloudSite, on address: GatewayAddress) throws(GatewayError) {
-    try self.init(pages: site, on: address, patience: Patience())
+  public convenience init(_ site: CloudSite, on address: GatewayAddress, tls: ServerTLS? = nil) throws(GatewayError) {
+    try self.init(pages: site, on: address, tls: tls, patience: Patience())
   }
 
-  init(pages site: any Pages, on address: GatewayAddress, patience: Patience) throws(GatewayError) {
+  init(pages site: any Pages, on address: GatewayAddress, tls: ServerTLS?, patience: Patience) throws(GatewayError) {
     self.site = site
-    let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    isSecure = tls != nil
     let (requestTime, writeTime) = (TimeAmount.seconds(patience.request_s), TimeAmount.seconds(patience.write_s))
     let started = DispatchSemaphore(value: 0)
     let finished = DispatchSemaphore(value: 0)
     let outcome = Outcome()
+    var server = HTTPServerBuilder.http1(
+      configuration: .init(
+        additionalChannelHandlers: [SlowClientHandler(requestTime: requestTime, writeTime: writeTime)],
+        idleTimeout: requestTime,
+        httpDecoderConfiguration: .init(maxHeaderFieldSize: 8192, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 64)))
+    if let tls {
+      do { server = try .tls(server, tlsConfiguration: tls.configuration) } catch {
+        throw GatewayError("--tls-certificate: cannot be used: \(error)")
+      }
+    }
+    let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let application = Application(
-      responder: FrontDoor(site: site),
-      server: .http1(
-        configuration: .init(
-          additionalChannelHandlers: [SlowClientHandler(requestTime: requestTime, writeTime: writeTime)],
-          idleTimeout: requestTime,
-          httpDecoderConfiguration: .init(maxHeaderFieldSize: 8192, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 64))),
+      responder: FrontDoor(site: site, isSecure: tls != nil), server: server,
       configuration: ApplicationConfiguration(
         address: .hostname(address.host, port: address.port),
         availableConnectionsDelegate: .maximum(GatewayServer.connections, logger: GatewayServer.logger)),

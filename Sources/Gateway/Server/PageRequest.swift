@@ -13,6 +13,7 @@ struct PageRequest: Sendable {
   var host: String?
   /// Where it comes from, without the port.
   var address = "127.0.0.1"
+  /// It came through TLS to this server itself.
   var isSecure = false
   var now = ContinuousClock.now
 }

@@ -10,7 +10,7 @@ extension Site {
     case "/api/v1/configuration": return configurationJSON()
     case "/api/v1/events": return eventsJSON(request)
     case "/api/v1/history": return await historyJSON(request)
-    case "/api/v1/bus": return busJSON()
+    case "/api/v1/bus": return busJSON(request)
     default: return .json(.object(["error": .string("no such path; see /openapi.json")]), status: 404)
     }
   }
@@ -51,24 +51,31 @@ extension Site {
     return .json(.object(["events": .array(events)]))
   }
 
-  private func busJSON() -> PageResponse {
+  private func busJSON(_ request: PageRequest) -> PageResponse {
     guard let bus else { return .json(.object(["error": .string("no bus is followed")]), status: 404) }
-    let (lines, report) = bus.view(after: 0)
+    guard let place = Site.port(request), place >= 0, place <= Site.latest else {
+      return .json(.object(["error": .string("port: expected the place of a port, from 0")]), status: 400)
+    }
+    guard let view = bus.view(port: place, after: 0) else {
+      return .json(.object(["error": .string("there is no such port")]), status: 404)
+    }
+    let (lines, report, port) = (view.lines, view.report, JSONValue.string(view.port))
     let findings = report.findings.map { parts -> JSONValue in
       .object([
         "rule": .string(parts.first ?? ""), "severity": .string(parts.dropFirst().first ?? ""),
-        "text": .string(parts.dropFirst(2).first ?? ""), "fix": .string(parts.dropFirst(3).first ?? ""),
+        "port": port, "text": .string(parts.dropFirst(2).first ?? ""), "fix": .string(parts.dropFirst(3).first ?? ""),
       ])
     }
     let frames = lines.map { line -> JSONValue in
       .object([
-        "number": .int(line.number), "time": .string(line.time), "id": .string(line.id), "data": .string(line.data),
+        "number": .int(line.number), "port": port, "time": .string(line.time), "id": .string(line.id), "data": .string(line.data),
         "sender": .string(line.side), "message": .string(line.name), "values": .string(line.values), "alarm": .bool(line.isAlarm),
       ])
     }
     return .json(
       .object([
-        "speaks": .string(report.speaks), "verdict": .string(report.verdict), "findings": .array(findings),
+        "port": port, "ports": .array(view.ports.map { .string($0) }), "speaks": .string(report.speaks),
+        "verdict": .string(report.verdict), "findings": .array(findings),
         "frames": .array(frames),
       ]))
   }

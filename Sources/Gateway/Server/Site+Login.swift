@@ -29,12 +29,13 @@ extension Site {
   }
 
   /// Only pages of ours are gone on to.
-  private static func place(_ next: String?) -> String { PageFrame.menu.map(\.path).first { $0 == next } ?? "/config" }
+  private static func place(_ next: String?) -> String {
+    (PageFrame.menu.map(\.path) + ["/password"]).first { $0 == next } ?? "/config"
+  }
 
   func logIn(_ request: PageRequest) async -> PageResponse {
     let address = request.address
-    if let wait = withDoors({ $0.wait(address, now: request.now) }) {
-      let seconds = wait.components.seconds + 1
+    if let seconds = secondsToWait(request) {
       var refused = login(request, refusal: "Too many wrong passwords from this address: wait \(seconds) s.", status: 429)
       refused.headers.append(("retry-after", String(seconds)))
       return refused
@@ -49,19 +50,28 @@ extension Site {
       guard let code = setupCode, Doors.areEqual((request.form["code"] ?? "").trimmed, code) else {
         return login(request, refusal: "Wrong code.", status: 401)
       }
-      guard password.count >= PasswordFile.least, password.utf8.count <= PasswordFile.most else {
-        return login(request, refusal: "The password needs \(PasswordFile.least) to \(PasswordFile.most) characters.", status: 422)
+      if let refusal = Site.refusal(of: password, again: request.form["again"]) {
+        return login(request, refusal: refusal, status: 422)
       }
-      guard password == request.form["again"] else { return login(request, refusal: "The two passwords differ.", status: 422) }
       do throws(GatewayError) { try await passwords.set(password) } catch {
         return login(request, refusal: error.description, status: 500)
       }
     }
-    var generator = SystemRandomNumberGenerator()
-    let token = withDoors { $0.begin(address, now: request.now, using: &generator) }
     var response = PageResponse.redirect(Site.place(request.form["next"]))
-    response.headers.append(
-      ("set-cookie", "\(Site.cookie)=\(token); Path=/; HttpOnly; SameSite=Strict; Max-Age=43200\(isSecure ? "; Secure" : "")"))
+    response.headers.append(beginSession(request).header)
     return response
+  }
+
+  /// Seconds that an address has to wait after wrong passwords; `nil` = it may try.
+  func secondsToWait(_ request: PageRequest) -> Int64? {
+    withDoors { $0.wait(request.address, now: request.now) }.map { $0.components.seconds + 1 }
+  }
+
+  /// A new login, and the cookie that stands for it.
+  func beginSession(_ request: PageRequest) -> (token: String, header: (String, String)) {
+    var generator = SystemRandomNumberGenerator()
+    let token = withDoors { $0.begin(request.address, now: request.now, using: &generator) }
+    let attributes = "Path=/; HttpOnly; SameSite=Strict; Max-Age=43200\(request.isSecure ? "; Secure" : "")"
+    return (token, ("set-cookie", "\(Site.cookie)=\(token); \(attributes)"))
   }
 }

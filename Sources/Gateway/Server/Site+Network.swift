@@ -26,8 +26,38 @@ extension Site {
         <p class="help">The network before stays set up until the new one works.</p></form>
         """
       } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the network.</p>"
-    let known = await network.name()
-    let naming: HTML =
+    let naming = await naming(csrf)
+    let main: HTML = """
+      <h1>Network</h1>\(notice.map { "<p class=\"notice\" role=\"status\">\($0)</p>" as HTML } ?? .empty)
+      <h2>Interfaces</h2><table><thead><tr><th scope="col">Interface</th><th scope="col">Kind</th><th scope="col">State</th></tr></thead><tbody>\(interfaces)</tbody></table>
+      <h2>WiFi</h2>\(list)\(form)
+      <h2>Name in the network</h2>\(naming)
+
+      """
+    var shown = request
+    shown.path = "/wifi"
+    return page(shown, "Network", main, status: status)
+  }
+
+  private func naming(_ csrf: String?) async -> HTML {
+    let known: String?
+    let words: HTML
+    if let (claimed, state) = name?.now {
+      known = claimed
+      words =
+        switch state {
+        case .published: "<p>These pages are found as <strong>\(claimed)</strong>.</p>"
+        case .claiming: "<p>The name \(claimed) is being claimed.</p>"
+        case .waiting(let why): "<p class=\"notice bad\" role=\"alert\">The name \(claimed) is not found yet: \(why).</p>"
+        }
+    } else {
+      known = await network.name()
+      words = """
+        <p>\(known.map { "This machine is called \($0)" } ?? "This machine is called by its host name"): where avahi-daemon runs, it is found as
+        \(known ?? "NAME").local.</p>
+        """
+    }
+    let form: HTML =
       known.map { _ in
         csrf.map { csrf -> HTML in
           """
@@ -37,24 +67,12 @@ extension Site {
           """
         } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the name.</p>"
       } ?? "<p>Set it with <code>hostnamectl set-hostname NAME</code>.</p>"
-    let names: HTML = """
-      <p>\(known.map { "This machine is called \($0)" } ?? "This machine is called by its host name"): where avahi-daemon runs, it is found as
-      \(known ?? "NAME").local. Where two have one name, the second is found with -2 behind it.</p>\(naming)
-      """
-    let main: HTML = """
-      <h1>Network</h1>\(notice.map { "<p class=\"notice\" role=\"status\">\($0)</p>" as HTML } ?? .empty)
-      <h2>Interfaces</h2><table><thead><tr><th scope="col">Interface</th><th scope="col">Kind</th><th scope="col">State</th></tr></thead><tbody>\(interfaces)</tbody></table>
-      <h2>WiFi</h2>\(list)\(form)
-      <h2>Name in the network</h2>\(names)
-
-      """
-    var shown = request
-    shown.path = "/wifi"
-    return page(shown, "Network", main, status: status)
+    return words + form + "<p class=\"help\">Where two machines want one name, the second is found with -2 behind it.</p>"
   }
 
   func rename(_ request: PageRequest) async -> PageResponse {
-    let problem = await network.rename(request.form["name"] ?? "")
+    let label = request.form["name"] ?? ""
+    let problem = if let name { await name.rename(label) } else { await network.rename(label) }
     return await networkPage(request, notice: problem ?? "Renamed.", status: problem == nil ? 200 : 422)
   }
 

@@ -6,7 +6,6 @@ public final class Site: Pages, Sendable {
   /// The control loop's mailbox.
   public let hub: SnapshotHub
   let passwords: PasswordFile
-  let isSecure: Bool
   /// What a person has to type to set the first password: printed where only who runs the program sees it. `nil` once it is set.
   public let setupCode: String?
 
@@ -22,25 +21,27 @@ public final class Site: Pages, Sendable {
   /// What follows the inverter's bus, where somebody does.
   let bus: BusWatcher?
   let network: NetworkManager
+  /// The name in the network, where one is claimed.
+  let name: NetworkName?
   let version: String
 
   /// - Parameters:
   ///   - bus: what `/bus` shows.
   ///   - history: what `/history` shows; `nil` where none is kept.
   ///   - network: what `/wifi` speaks to.
+  ///   - name: the name in the network, which `/wifi` shows and changes; `nil` = the machine's own.
   ///   - version: the program's.
-  ///   - isSecure: served through TLS: cookies are marked for it.
   public init(
     hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil,
-    network: NetworkManager = NetworkManager(), version: String = "", isSecure: Bool = false
+    network: NetworkManager = NetworkManager(), name: NetworkName? = nil, version: String = ""
   ) {
     self.hub = hub
     self.bus = bus
     self.network = network
+    self.name = name
     self.version = version
     archive = history.map { HistoryArchive($0) }
     self.passwords = passwords
-    self.isSecure = isSecure
     var generator = SystemRandomNumberGenerator()
     setupCode = passwords.isSet ? nil : (0..<8).map { _ in String(UInt8.random(in: 0...9, using: &generator)) }.joined()
   }
@@ -77,12 +78,14 @@ public final class Site: Pages, Sendable {
     case "/healthz": return .text(moment.isConnected ? "ok\n" : "disconnected\n", status: moment.isConnected ? 200 : 503)
     case "/config": return configuration(request)
     case "/bus": return busPage(request)
-    case "/bus/events": return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self) })
+    case "/bus/events":
+      return PageResponse(type: "text/event-stream", body: .stream { [self] in BusStream(self, port: Site.port(request) ?? 0) })
     case "/history": return await historyPage(request)
     case "/wifi": return await networkPage(request)
     case "/api": return apiPage(request)
     case "/openapi.json": return .json(OpenAPIDocument.document(version: version))
     case "/login": return login(request)
+    case "/password": return passwordPage(request)
     default:
       if request.path.hasPrefix("/api/") { return await api(request) }
       if request.path.hasPrefix("/assets/") { return PageFrame.asset(String(request.path.dropFirst(8))) }
@@ -95,8 +98,7 @@ public final class Site: Pages, Sendable {
   /// Where something can be changed.
   private static let changes: Set<String> = [
     "/login", "/logout", "/config", "/config/preset-lfp", "/config/preset-li-ion", "/config/calibrate", "/reset", "/confirm",
-    "/wifi",
-    "/wifi/name",
+    "/password", "/wifi", "/wifi/name",
   ]
 
   func takesForms(_ path: String) -> Bool { Site.changes.contains(path) }
@@ -130,6 +132,7 @@ public final class Site: Pages, Sendable {
         request, .reset, title: "Reset BMS",
         lines: ["The contactors open, and stay open until communication with every module is established again."])
     case "/confirm": return confirm(request, token)
+    case "/password": return await changePassword(request)
     case "/wifi": return await connect(request)
     case "/wifi/name": return await rename(request)
     default: return .text("No such page.\n", status: 404)
@@ -140,6 +143,8 @@ public final class Site: Pages, Sendable {
   private func isOwnOrigin(_ request: PageRequest) -> Bool {
     guard let origin = request.origin else { return true }
     guard let host = request.host, let slashes = origin.range(of: "://") else { return false }
+    // Through TLS a page that came without it is another site: who stands between may have written it.
+    if request.isSecure, !origin.hasPrefix("https://") { return false }
     return origin[slashes.upperBound...] == host
   }
 
@@ -147,9 +152,15 @@ public final class Site: Pages, Sendable {
 
   private func busPage(_ request: PageRequest) -> PageResponse {
     guard let bus else { return page(request, "Bus", "<h1>Bus of the inverter</h1><p>This program follows no bus.</p>") }
-    let (lines, report) = bus.view(after: 0)
-    return page(request, "Bus", BusPage.html(lines, report), scripts: ["bus.js"])
+    guard let view = Site.port(request).flatMap({ bus.view(port: $0, after: 0) }) else {
+      return page(
+        request, "Bus", "<h1>Bus of the inverter</h1><p>There is no such port. <a href=\"/bus\">The first</a></p>", status: 404)
+    }
+    return page(request, "Bus", BusPage.html(view), scripts: ["bus.js"])
   }
+
+  /// The port that is asked for, by its place; the first unless one is named, `nil` for what is no number.
+  static func port(_ request: PageRequest) -> Int? { request.query["port"].map { Int($0) } ?? 0 }
 
   /// The cookie of a login.
   static let cookie = "linkbms"
@@ -162,7 +173,7 @@ public final class Site: Pages, Sendable {
     var frame = PageFrame(title: title, path: request.path, scripts: scripts)
     if let session = session(request) {
       frame.logout =
-        "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"csrf\" value=\"\(session.csrf)\"><button type=\"submit\">Log out</button></form>"
+        "<form method=\"post\" action=\"/logout\"><a href=\"/password\">Password</a> <input type=\"hidden\" name=\"csrf\" value=\"\(session.csrf)\"><button type=\"submit\">Log out</button></form>"
     }
     return .page(frame.html(main), status: status)
   }

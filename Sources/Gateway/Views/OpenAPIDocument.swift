@@ -17,6 +17,8 @@ enum OpenAPIDocument {
   private static let number: JSONValue = .object(["type": .array([.string("number"), .string("null")])])
   private static let list: JSONValue = .object(["type": .string("array"), "items": .object(["type": .string("object")])])
 
+  private static let names: JSONValue = .object(["type": .string("array"), "items": text])
+
   static let reads: [Read] = [
     Read(
       path: "/api/v1/state", summary: "The controller now: the manual's ten keys and the rest of the page. The same as /data.json.",
@@ -42,8 +44,10 @@ enum OpenAPIDocument {
       ],
       others: [400: "The span is none.", 404: "No history is kept.", 500: "The history cannot be read."]),
     Read(
-      path: "/api/v1/bus", summary: "What is said on the inverter's bus, and what is wrong with it.",
-      required: [("speaks", text), ("verdict", text), ("findings", list), ("frames", list)], others: [404: "No bus is followed."]),
+      path: "/api/v1/bus", summary: "What is said at one of the inverter's ports, and what is wrong with it.",
+      required: [("port", text), ("ports", names), ("speaks", text), ("verdict", text), ("findings", list), ("frames", list)],
+      parameters: [("port", "The place of the port in `ports`, from 0; the first if it is missing.")],
+      others: [400: "The port is no number.", 404: "No bus is followed, or there is no such port."]),
     Read(path: "/metrics", summary: "Prometheus' text form, base units.", type: "text/plain"),
     Read(
       path: "/healthz", summary: "Whether the link to the controller works.", type: "text/plain", others: [503: "It does not."]),

@@ -24,6 +24,8 @@ struct CloudCommand: ToolCommand {
   @Option(help: ArgumentHelp("Serve the pages on ADDRESS: PORT or HOST:PORT.", valueName: "address"))
   var http: String
 
+  @OptionGroup var tls: TLSArguments
+
   func validate() throws {
     if mqtt.broker == nil { throw ValidationError("--mqtt: needed, the broker that the masters publish to") }
     if GatewayAddress(http) == nil {
@@ -34,12 +36,13 @@ struct CloudCommand: ToolCommand {
   mutating func run(in world: inout some World) throws -> ExitStatus {
     guard let options = try mqtt.options(), let address = GatewayAddress(http) else { return .failed }
     do throws(GatewayError) {
+      let secure = try tls.read(in: &world)
       let store = try SQLiteHistory(path: file)
       let receiver = try CloudReceiver(store: store, broker: options)
       defer { receiver.stop() }
-      let server = try GatewayServer(CloudSite(store: store, receiver: receiver), on: address)
+      let server = try GatewayServer(CloudSite(store: store, receiver: receiver), on: address, tls: secure)
       defer { server.stop() }
-      world.note("linkbms: pages on http://\(server.address)/")
+      world.note("linkbms: pages on \(server.url)")
       if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look") }
       var said: String?
       while !world.isInterrupted {

@@ -20,8 +20,8 @@ struct RunCommand: ToolCommand {
         + "again. SIGTERM and Ctrl-C end it in order: limits to 0, contactors open, state stored, exit status 0. SIGHUP reads the "
         + "configuration again and takes it over where that is safe. With --simulate the chains, the PDU and the battery are a "
         + "scenario's; the CAN side stays real. With --http the master's pages are served beside it: what people "
-        + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; the bus "
-        + "shown is --can. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
+        + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; --can "
+        + "and --can2 are shown each for itself. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
       examples: [
         (
           "linkbms run --config bms.yaml --can can0 --chain tap+tcp://192.168.4.1:2000",
@@ -78,9 +78,11 @@ struct RunCommand: ToolCommand {
   var address: UInt8?
   @Flag(help: "Print a unit file for systemd that starts exactly this, and end.")
   var printUnit = false
+  @OptionGroup var gpio: GPIOOptions
   @OptionGroup var pages: PagesOptions
 
   func validate() throws {
+    _ = try gpio.wiring()
     if config == nil, simulate == nil { throw ValidationError("--config: found none, expected a configuration, or --simulate") }
     if chain.isEmpty == (simulate == nil) { throw ValidationError("name a tap with --chain, or a scenario with --simulate") }
     guard chain.count <= 2 else { throw ValidationError("--chain: found \(chain.count), expected one or two") }
@@ -107,7 +109,7 @@ struct RunCommand: ToolCommand {
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     if printUnit {
-      try world.print(ServiceUnit.text(arguments: try unitArguments()))
+      try world.print(ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: gpio.gpio != nil))
       return .done
     }
     Signals.install(onSecondStop: .isRemembered)
@@ -120,8 +122,9 @@ struct RunCommand: ToolCommand {
 
     sink.setTime(PortPoller.wallClock_ns)
     let (settings, scenario, names) = try settings(in: &world, logger)
+    let lines = try gpio.open()
     // Before anything can be closed: pages that cannot be served end the run here.
-    let feed = try pages.feed(passwords: statePath + ".password", in: &world)
+    let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: buses, in: &world)
     defer { feed?.stop() }
     var parts = try self.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
@@ -133,6 +136,7 @@ struct RunCommand: ToolCommand {
     var loop = RunLoop(
       settings, parts, clock: RunClock(speed: speed), statePath: statePath, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
+    loop.gpio = lines
     loop.configurationPath = config
     loop.pages = feed.map { feed in RunPages(feed.hub.publisher(), followsWallClock: speed == 1) { feed.server.problem } }
     if let config {
@@ -211,6 +215,7 @@ struct RunCommand: ToolCommand {
       }
     }
     for (place, name) in buses.enumerated() { names[.port(place)] = name }
+    names[.gpio] = gpio.gpio
     settings.sessions = try sessions(configuration, scenario, in: &world)
     return (settings, scenario, names)
   }
@@ -304,6 +309,7 @@ struct RunCommand: ToolCommand {
     }
     for case (let option, let value?) in pages.given { words += [option, value] }
     for tap in chain { words += ["--chain", tap] }
+    words += gpio.given
     if let address { words += ["--address", String(address)] }
     return words + ["--status-every", "0s", "--log-level", logLevel]
   }

@@ -92,6 +92,7 @@ struct RunText {
     case .pduUnconfirmed: "the PDU has not answered an order for 1 s"
     case .pduDisagrees: "the PDU has opened by itself, or does not do what it is told"
     case .storeFailed(let why): "the state cannot be stored: \(why)"
+    case .input(let place): "input \(place + 1) keeps them open"
     case .fault(let what): what
     case .stopping(let why): "stop: \(why)"
     }

@@ -49,6 +49,8 @@ struct RunLoop {
   /// µs that control steps came after their time.
   private(set) var lateness = Durations()
   private var heardAt_ns: Int64?
+  /// The digital lines, where there are some.
+  var gpio: RunGPIO?
   /// The master's pages, where they are served.
   var pages: RunPages?
   /// Where a configuration from the pages is saved; `nil` = it lasts as long as the run.
@@ -79,6 +81,7 @@ struct RunLoop {
     sink.setTime(runtime.settings.start_ns + now * 1000)
     let before = runtime.steps
     takeInputs(now)
+    watchLines(now)
     var rounds = 0
     repeat {
       runtime.advance(now_us: now)
@@ -87,7 +90,10 @@ struct RunLoop {
     if runtime.steps != before, before > 0 { lateness.add(runtime.lateness_us) }
     writeNotes()
     store(now)
-    if runtime.steps != before { showPages() }
+    if runtime.steps != before {
+      showLines(now)
+      showPages()
+    }
     record(now)
     watchSignals(now)
     stayAlive()
@@ -311,6 +317,7 @@ struct RunLoop {
         try AtomicFile.write(Array(StateFile.text(runtime.engine.persistentState).utf8), to: statePath)
       } catch { failed = error.description }
     }
+    gpio?.end()
     for port in parts.ports { port.close() }
     for line in parts.lines { line.port.close() }
     parts.recording?.capture.close()

@@ -30,11 +30,12 @@ struct RunPages {
     self.problem = problem
   }
 
-  /// Keeps a frame. A second port says what the first says: on one page it would look like a fault.
+  /// Keeps a frame with its port: what the first says and the second says again is shown apart.
   mutating func add(_ frame: CANFrame, _ direction: Direction, port: Int, time_ns: Int64) {
-    guard port == 0 else { return }
     publisher.add(
-      CANRecord(time: Timestamp(nanoseconds: time_ns), precision: .nanoseconds, bus: BusID(0), direction: direction, frame: frame))
+      CANRecord(
+        time: Timestamp(nanoseconds: time_ns), precision: .nanoseconds, bus: BusID(UInt16(clamping: port)), direction: direction,
+        frame: frame))
   }
 
   /// Keeps an event.

@@ -3,9 +3,16 @@ import HostIO
 /// A unit file for systemd.
 enum ServiceUnit {
   /// The unit that starts this program with these words.
-  static func text(arguments: [String]) -> String {
+  /// - Parameter secrets: files that the service's user cannot read: systemd, which is root, gives it a copy.
+  static func text(arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false)
+    -> String
+  {
     let program = FileNames.ownProgram ?? "/usr/local/bin/linkbms"
-    let command = ([program] + arguments).map(quoted).joined(separator: " ")
+    let words = ([program] + arguments).map(quoted) + secrets.map { "\($0.option) %d/\($0.option.drop { $0 == "-" })" }
+    let command = words.joined(separator: " ")
+    let credentials = secrets.map { secret in
+      "LoadCredential=\(secret.option.drop { $0 == "-" }):\(secret.path.replacing("%", with: "%%"))\n"
+    }.joined()
     return """
       [Unit]
       Description=LinkBMS battery controller
@@ -14,7 +21,7 @@ enum ServiceUnit {
 
       [Service]
       Type=notify
-      ExecStart=\(command)
+      \(credentials)ExecStart=\(command)
       ExecReload=/bin/kill -HUP $MAINPID
       # The control loop gives a sign of life for steps that it has made. Without one for 2 s it is killed; the PDU has opened by then.
       WatchdogSec=2
@@ -34,7 +41,7 @@ enum ServiceUnit {
       AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
       CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN
       DynamicUser=yes
-      SupplementaryGroups=dialout
+      SupplementaryGroups=dialout\(usesGPIO ? " gpio" : "")
       NoNewPrivileges=yes
       ProtectSystem=strict
       ProtectHome=read-only

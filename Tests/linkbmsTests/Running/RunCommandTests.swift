@@ -181,6 +181,22 @@ import Testing
     #expect(result.status == 2 && result.errors.contains(text), "\(result)")
   }
 
+  @Test func digitalLinesAreNamedAndAskedForBeforeAnythingIsClosed() throws {
+    let start = ["run", "--config", "/etc/bms.yaml", "--chain", "tap+tcp://t:1"]
+    for (words, text) in [
+      (["--gpio-output", "running=1"], "--gpio: found none"), (["--gpio", "gpiochip0"], "--gpio: needs --gpio-output"),
+      (["--gpio", "gpiochip0", "--gpio-input", "closed=1"], "one of open, watch"),
+    ] {
+      let result = try linkbmsTests.run(BuiltProgram.path, start + words)
+      #expect(result.status == 2 && result.errors.contains(text), "\(result)")
+    }
+    let unit = try linkbmsTests.run(
+      BuiltProgram.path,
+      start + ["--gpio", "gpiochip0", "--gpio-input", "open=22:low", "--gpio-reset-button", "27", "--print-unit"])
+    #expect(unit.output.contains(" --gpio gpiochip0 --gpio-input open=22:low --gpio-reset-button 27 "), "\(unit)")
+    #expect(unit.output.contains("SupplementaryGroups=dialout gpio\n"))
+  }
+
   @Test func printsAUnitThatStartsExactlyThis() throws {
     let result = try linkbmsTests.run(
       BuiltProgram.path,

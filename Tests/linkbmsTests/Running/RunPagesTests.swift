@@ -113,7 +113,7 @@ import Testing
   }
 
   /// The loop's end without a loop: what is shown, and what is said once.
-  @Test func onlyTheFirstPortIsShownAndALostServerIsSaidOnce() {
+  @Test func portsAreShownApartAndALostServerIsSaidOnce() {
     let hub = SnapshotHub()
     var problem: String?
     var pages = RunPages(hub.publisher(), followsWallClock: true) { problem }
@@ -125,7 +125,8 @@ import Testing
     #expect(hub.send(.reset))
     #expect(pages.exchange(snapshot, now_ns: 0, wallOffset_ns: 7_000).count == 1)
     let shown = hub.frames(after: 0).frames
-    #expect(shown.map(\.direction) == [.received, .transmitted] && shown.map(\.time.nanoseconds) == [5, 7])
+    #expect(shown.map(\.bus.index) == [0, 1, 0] && shown.map(\.time.nanoseconds) == [5, 6, 7])
+    #expect(shown.map(\.direction) == [.received, .transmitted, .transmitted])
     #expect(hub.moment(at: .now).snapshot?.time_ns == 1000)
     // More steps than can be seen are not shown, and orders wait with them.
     #expect(hub.send(.reset))
@@ -149,10 +150,29 @@ import Testing
       BuiltProgram.path,
       [
         "run", "--config", "/etc/bms.yaml", "--chain", "tap+tcp://t:1", "--http", ":8080", "--history", "/var/lib/linkbms/h",
-        "--print-unit",
+        "--tls-certificate", "/etc/bms.pem", "--tls-key", "/etc/private/bms key.pem", "--print-unit",
       ])
-    #expect(result.output.contains("--http :8080 --history /var/lib/linkbms/h"), "\(result)")
+    #expect(result.output.contains("--http :8080 --tls-certificate /etc/bms.pem --history /var/lib/linkbms/h"), "\(result)")
+    // The service's user may not read the key: systemd gives it a copy.
+    #expect(result.output.contains("\nLoadCredential=tls-key:/etc/private/bms key.pem\n"))
+    #expect(result.output.contains(" --tls-key %d/tls-key\n"))
     #expect(result.output.contains("CPUSchedulingResetOnFork=yes"))
+  }
+}
+
+@Suite struct TLSArgumentTests {
+  @Test(arguments: [
+    (["--http", "0", "--tls-certificate", "c"], "--tls-certificate: needs --tls-key"),
+    (["--http", "0", "--tls-key", "k"], "--tls-key: needs --tls-certificate"),
+    (["--tls-certificate", "c", "--tls-key", "k"], "--tls-certificate: needs --http"),
+    (["--http", "0", "--tls-certificate", "/nowhere/c", "--tls-key", "k"], "--tls-certificate /nowhere/c: cannot open"),
+  ])
+  func whatIsMissingIsNamed(words: [String], text: String) throws {
+    let scenario = ControllerCommandTests.root + "/Captures/scenarios/deye-link.yaml"
+    for start in [["run", "--simulate", scenario], ["simulate", scenario]] {
+      let result = try linkbmsTests.run(BuiltProgram.path, start + words)
+      #expect(result.status == 2 && result.errors.contains(text), "\(result)")
+    }
   }
 }
 

@@ -1,0 +1,27 @@
+// A name of this machine in mDNS through avahi-daemon. libavahi-client is loaded when a name is first wanted: it brings D-Bus along, which
+// would cost every start of the program.
+#ifndef LINKBMS_CAVAHI_H
+#define LINKBMS_CAVAHI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct mdns_name mdns_name;
+enum { MDNS_WAITING, MDNS_CLAIMING, MDNS_PUBLISHED, MDNS_FAILED, MDNS_LABEL_ROOM = 64, MDNS_WORDS_ROOM = 200 };
+
+// Loads the library, once; false where it is not installed.
+bool mdns_load(void);
+// Begins to claim `label`.local for this machine's addresses, and a service of that type there, on a thread of the library. Where
+// another machine has the name, the next is claimed: bms-2. Only after mdns_load has said true. NULL where there is no memory.
+mdns_name *mdns_start(const char *label, const char *type, uint16_t port);
+// Gives the name up and claims another.
+void mdns_rename(mdns_name *name, const char *label);
+// Claims it anew if this machine's addresses have changed.
+void mdns_refresh(mdns_name *name);
+// How it stands: the label that is claimed, and why it waits or has failed.
+int mdns_state(mdns_name *name, char label[MDNS_LABEL_ROOM], char words[MDNS_WORDS_ROOM]);
+// Gives it up, and returns when the thread is gone.
+void mdns_stop(mdns_name *name);
+
+#endif
