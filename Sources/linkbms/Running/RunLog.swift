@@ -94,6 +94,8 @@ struct RunText {
     case .storeFailed(let why): "the state cannot be stored: \(why)"
     case .fault(let what): what
     case .stopping(let why): "stop: \(why)"
+    case .ordered(let why): "held by order: \(why)"
+    case .opened(let status): "the controller has opened them by itself: \(status.word)"
     }
   }
 
@@ -123,7 +125,7 @@ extension Doubt {
   /// Belongs to a start or an end.
   var isExpected: Bool {
     switch self {
-    case .starting, .stopping: true
+    case .starting, .stopping, .ordered: true
     default: false
     }
   }
