@@ -48,7 +48,7 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CCrypt", "CMosquitto",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CCrypt", "CMosquitto", "CPostgres",
         .product(name: "Hummingbird", package: "hummingbird"), .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
@@ -84,6 +84,7 @@ let package = Package(
     .target(name: "CSocketCAN", linkerSettings: [.linkedLibrary("socketcan")]),
     .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
     .target(name: "CMosquitto"),
+    .target(name: "CPostgres"),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

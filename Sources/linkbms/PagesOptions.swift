@@ -13,7 +13,9 @@ struct PagesOptions: ParsableArguments {
   var http: String?
 
   @Option(
-    help: ArgumentHelp("Keep a month of history in FILE (SQLite), shown at /history; needs --http.", valueName: "file"),
+    help: ArgumentHelp(
+      "Keep a month of history in FILE (SQLite, or postgresql://…), shown at /history; needs --http.",
+      valueName: "file"),
     completion: .file())
   var history: String?
 
@@ -58,7 +60,7 @@ struct PagesOptions: ParsableArguments {
     let book = try RuleBookFile.read(nil)
     let options = try mqtt.options()
     do throws(GatewayError) {
-      let store = try history.map { path throws(GatewayError) in try SQLiteHistory(path: path) }
+      let store = try history.map { place throws(GatewayError) in try HistoryPlace.store(place) }
       let watcher = BusWatcher(hub: hub, library: library, book: book)
       let site = Site(hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, version: Version.text)
       let server = try GatewayServer(site, on: address)

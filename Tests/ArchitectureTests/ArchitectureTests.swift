@@ -68,7 +68,7 @@ enum Rules {
     "Gateway": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
       "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CCrypt",
-      "CMosquitto",
+      "CMosquitto", "CPostgres",
     ],
     "linkbms": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "Gateway", "ArgumentParser",
