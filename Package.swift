@@ -50,7 +50,7 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CAvahi", "CCrypt", "CMosquitto",
+        "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "CAvahi", "CCrypt", "CMosquitto", "CPostgres",
         .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -90,6 +90,7 @@ let package = Package(
     .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
     .target(name: "CMosquitto"),
     .target(name: "CAvahi"),
+    .target(name: "CPostgres"),
 
     .testTarget(name: "BusTests", dependencies: ["Bus"], swiftSettings: strict),
     .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Bus"], swiftSettings: strict),

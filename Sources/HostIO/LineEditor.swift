@@ -54,9 +54,11 @@ public final class LineEditor {
   /// Shows the prompt and waits for a line. Ctrl-C drops the line being typed and stays here.
   /// - Parameters:
   ///   - waits: what else to wait for: descriptors, and a monotonic time in ns.
+  ///   - endsOnInterrupt: Ctrl-C ends the question instead of the line being typed; `Signals.stopRequest` keeps it.
   ///   - idle: asked once a second, after `Signals.wake()` and when one of `waits` came, for text to show above the prompt: whole lines.
   public func readLine(
-    prompt: String, waits: () -> (descriptors: [Int32], until_ns: Int64) = { ([], .max) }, idle: () -> String
+    prompt: String, endsOnInterrupt: Bool = false,
+    waits: () -> (descriptors: [Int32], until_ns: Int64) = { ([], .max) }, idle: () -> String
   ) -> Event {
     signals_clear_stop()
     signals_catch_suspend(true)
@@ -73,7 +75,7 @@ public final class LineEditor {
       }
       let (descriptors, until_ns) = waits()
       let hasKeys = waitForKeys(descriptors, until_ns)
-      if let signal = handleSignals() { return .stopped(signal: signal) }
+      if let signal = handleSignals(endsOnInterrupt) { return .stopped(signal: signal) }
       let text = idle()
       if !text.isEmpty { writeAbove(text) }
       // After a signal the keys are looked for again, or those typed right behind Ctrl-C would wait for the next key.
@@ -96,9 +98,9 @@ public final class LineEditor {
   }
 
   /// Acts on what came; the signal that ends the process, if one did.
-  private func handleSignals() -> Int32? {
+  private func handleSignals(_ endsOnInterrupt: Bool) -> Int32? {
     let stop = signals_stop()
-    if stop == SIGINT {
+    if stop == SIGINT, !endsOnInterrupt {
       signals_clear_stop()
       prompt_discard_line()
     } else if stop != 0 {

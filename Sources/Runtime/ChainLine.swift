@@ -17,6 +17,8 @@ struct ChainLine: Sendable {
   /// µs by which the master's clock is behind.
   private var paused_us: Int64 = 0
   private var pauseBegan: Int64?
+  /// What the slaves are spoken to as.
+  var generation: ChainGeneration { settings.generation }
   /// When to step again.
   private(set) var wake_us: Int64 = 0
 

@@ -11,7 +11,7 @@ public import Protocols
 /// the hold ends and the engine goes its own way through CHECKING. Source: spec/controller.md §4.
 public struct ControllerRuntime: Sendable {
   /// What the run is made of.
-  public let settings: RunSettings
+  public private(set) var settings: RunSettings
   /// The engine as it stands.
   public private(set) var engine: Engine
   /// What it was given last.
@@ -54,6 +54,14 @@ public struct ControllerRuntime: Sendable {
   private var nextStore_us: Int64 = 0
   private var wantsStore = true
   private var openSince_us: Int64?
+  /// Whether nothing is said on the CAN ports.
+  public private(set) var isMute = false
+  /// Whether a person lets the contactors close now.
+  public private(set) var isPermitted = false
+  /// What took a person's permission back; `nil` = it holds, or the person did.
+  public private(set) var revokedBy: Doubt?
+  /// Whether anything was closed under the permission.
+  private var hasClosed = false
 
   /// A run that has not begun: everything open, nothing said.
   public init(_ settings: RunSettings) {
@@ -65,16 +73,8 @@ public struct ControllerRuntime: Sendable {
     outbox = settings.sessions.map { _ in [] }
     fullSince = settings.sessions.map { _ in nil }
     sessionWake = settings.sessions.map { _ in 0 }
-    if let configuration = settings.configuration, configuration.violationCount == 0 {
-      chains = ChainNumber.allCases.filter { configuration.slaves($0) > 0 }.map { chain in
-        var chainSettings = ChainMaster.Settings()
-        chainSettings.modules = configuration.slaves(chain)
-        chainSettings.cellsPerModule = configuration.cellsPerModule(chain)
-        chainSettings.period = settings.scan_us
-        chainSettings.allowance = settings.allowance_us
-        return ChainLine(chain, chainSettings)
-      }
-    }
+    isMute = settings.isMute
+    chains = ControllerRuntime.chains(settings)
     if settings.isRecorded {
       let text = settings.configuration.map { ConfigurationFile.text($0) } ?? ""
       records.append(
@@ -84,6 +84,19 @@ public struct ControllerRuntime: Sendable {
     }
     nextStore_us = settings.store_us
     raise(.starting)
+    if settings.isPersonHeld { raise(.ordered("until somebody lets them close")) }
+  }
+
+  private static func chains(_ settings: RunSettings) -> [ChainLine] {
+    guard let configuration = settings.configuration, configuration.violationCount == 0 else { return [] }
+    return ChainNumber.allCases.filter { configuration.slaves($0) > 0 }.map { chain in
+      var chainSettings = ChainMaster.Settings()
+      chainSettings.modules = configuration.slaves(chain)
+      chainSettings.cellsPerModule = configuration.cellsPerModule(chain)
+      chainSettings.period = settings.scan_us
+      chainSettings.allowance = settings.allowance_us
+      return ChainLine(chain, chainSettings)
+    }
   }
 
   /// The engine's time now, ns.
@@ -93,7 +106,7 @@ public struct ControllerRuntime: Sendable {
   public var wake_us: Int64 {
     var wake = isUrgent ? now_us : nextStep_us
     for chain in chains where doubts.isThere(.line(line(of: chain.number))) { wake = min(wake, chain.wake_us) }
-    for port in sessions.indices where doubts.isThere(.port(port)) {
+    for port in sessions.indices where doubts.isThere(.port(port)) && !isMute {
       wake = min(wake, outbox[port].isEmpty ? sessionWake[port] : now_us + RunTiming.tryAgain_us)
     }
     return wake
@@ -108,6 +121,7 @@ public struct ControllerRuntime: Sendable {
     pass(to: now_us)
     guard sessions.indices.contains(port) else { return }
     note(.frame(port: port, frame, .received))
+    guard !isMute else { return }
     sessions[port].receive(frame, now_us: self.now_us)
     sessionWake[port] = self.now_us
   }
@@ -211,9 +225,13 @@ public struct ControllerRuntime: Sendable {
     }
     guard configuration.violationCount == 0 else { return "it breaks \(configuration.violationCount) rules" }
     // What protects is not changed under load.
-    let harmless: Set<ConfigurationItem> = [
+    var harmless: Set<ConfigurationItem> = [
       .usedCells, .chargeCurrentMax, .dischargeCurrentMax, .balanceStart, .balanceDifference,
     ]
+    // Some points can be measured behind closed contactors only; in a commissioning the person who confirms them stands beside it.
+    if settings.isPersonHeld {
+      harmless.formUnion([.currentHighRaw, .currentHigh, .outputHighRaw, .outputHigh])
+    }
     let isClosed = !ordered.isEmpty || !engine.outputs.contactors.isEmpty
     var hasOtherSensors = false
     for module in 0..<30 where configuration.sensors[module] != engine.configuration.sensors[module] { hasOtherSensors = true }
@@ -221,6 +239,50 @@ public struct ControllerRuntime: Sendable {
       return "\(item) differs and the contactors are closed: it may be changed with open contactors only"
     }
     return nil
+  }
+
+  // MARK: A person's part
+
+  mutating func permit(now_us: Int64) {
+    pass(to: now_us)
+    revokedBy = standingDoubts.first { if case .ordered = $0 { false } else { true } }
+    guard revokedBy == nil else { return }
+    isPermitted = true
+    hasClosed = false
+    settle { if case .ordered = $0 { true } else { false } }
+  }
+
+  mutating func endPermission() {
+    isPermitted = false
+    revokedBy = nil
+  }
+
+  mutating func begin(_ configuration: Configuration, _ sessions: [Session]) {
+    settings.configuration = configuration
+    settings.sessions = sessions
+    self.sessions = sessions
+    outbox = sessions.map { _ in [] }
+    fullSince = sessions.map { _ in nil }
+    sessionWake = sessions.map { _ in now_us }
+    settle { if case .queueFull = $0 { true } else { false } }
+    chains = ControllerRuntime.chains(settings)
+    for index in chains.indices { chains[index].restart(now_us: now_us) }
+    arrived = []
+    commands.append(.configure(configuration))
+    isUrgent = true
+  }
+
+  /// Says nothing on the CAN ports, not even what waits; or speaks again, as one that has just been switched on.
+  public mutating func mute(_ wanted: Bool) {
+    guard wanted != isMute else { return }
+    isMute = wanted
+    sessions = settings.sessions
+    for port in outbox.indices {
+      outbox[port].removeAll()
+      fullSince[port] = nil
+      sessionWake[port] = now_us
+    }
+    settle { if case .queueFull = $0 { true } else { false } }
   }
 
   // MARK: Time
@@ -242,7 +304,7 @@ public struct ControllerRuntime: Sendable {
       }
       control()
     }
-    for port in sessions.indices where doubts.isThere(.port(port)) { talk(port) }
+    for port in sessions.indices where doubts.isThere(.port(port)) && !isMute { talk(port) }
   }
 
   private mutating func stepChains() {
@@ -342,8 +404,11 @@ public struct ControllerRuntime: Sendable {
     }
     if !wanted.isEmpty || !engine.outputs.contactors.isEmpty {
       openSince_us = nil
+      hasClosed = true
     } else {
       openSince_us = openSince_us ?? self.now_us
+      // A person has let them close once, not again and again.
+      if settings.isPersonHeld, isPermitted, hasClosed { raise(.opened(engine.outputs.status)) }
     }
     guard doubts.isThere(.line(settings.pduLine)) else { return }
     say(.pdu(pdu.order(wanted, now_us: self.now_us)), on: settings.pduLine)
@@ -376,7 +441,7 @@ public struct ControllerRuntime: Sendable {
 
   /// The next frame for a port; say what became of it with `sent` or `refused`.
   public func frame(for port: Int) -> CANFrame? {
-    guard outbox.indices.contains(port), doubts.isThere(.port(port)) else { return nil }
+    guard !isMute, outbox.indices.contains(port), doubts.isThere(.port(port)) else { return nil }
     return outbox[port].first?.frame
   }
 
@@ -454,7 +519,14 @@ public struct ControllerRuntime: Sendable {
     case .lost(.line(settings.pduLine), _), .writeFailed(.line(settings.pduLine), _): isOfPDU = true
     default: isOfPDU = false
     }
-    guard doubts.raise(doubt, isAtOnce: doubt.isAtOnce || isOfPDU, now_us: now_us) else { return }
+    let isNews = doubts.raise(doubt, isAtOnce: doubt.isAtOnce || isOfPDU, now_us: now_us)
+    // What is no news all the same ends what a person allowed.
+    if isPermitted {
+      endPermission()
+      revokedBy = doubt
+      doubts.hold(.ordered("until somebody lets them close again"), now_us: now_us)
+    }
+    guard isNews else { return }
     commands.removeAll { if case .release = $0 { true } else { false } }
     commands.append(.hold)
     isUrgent = true

@@ -1,3 +1,5 @@
+public import Controller
+
 /// A part of the outside world that a run talks to.
 public enum Part: Hashable, Sendable {
   /// A CAN port, by its place.
@@ -32,6 +34,10 @@ public enum Doubt: Hashable, Sendable {
   case fault(String)
   /// Somebody wants an end; the text says who or why.
   case stopping(String)
+  /// A person holds them open; only `ControllerRuntime.release` ends it.
+  case ordered(String)
+  /// The controller has opened them by itself though a person had let them close: that was good for one closing.
+  case opened(SystemStatus)
 
   /// Whether the contactors are ordered open at once. Else the limits go to 0 first, and they open at 1 A or after a second
   /// (spec/controller.md §4).
@@ -40,15 +46,15 @@ public enum Doubt: Hashable, Sendable {
     case .pduUnconfirmed, .pduDisagrees, .fault: true
     // The PDU has opened by then.
     case .lateStep(let milliseconds): milliseconds >= PDUGuard.longestLife_us / 1000
-    case .starting, .lost, .writeFailed, .queueFull, .storeFailed, .input, .stopping: false
+    case .starting, .lost, .writeFailed, .queueFull, .storeFailed, .input, .stopping, .ordered, .opened: false
     }
   }
 
   /// Whether it lasts until it is said to be over; the others are over at once and only want everything measured anew.
   public var isStanding: Bool {
     switch self {
-    case .lost, .queueFull, .pduUnconfirmed, .storeFailed, .input, .stopping: true
-    case .starting, .lateStep, .writeFailed, .pduDisagrees, .fault: false
+    case .lost, .queueFull, .pduUnconfirmed, .storeFailed, .input, .stopping, .ordered: true
+    case .starting, .lateStep, .writeFailed, .pduDisagrees, .fault, .opened: false
     }
   }
 }

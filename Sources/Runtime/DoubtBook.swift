@@ -30,6 +30,14 @@ struct DoubtBook: Sendable {
     return !isRepeated
   }
 
+  /// Lets a doubt stand that follows from another and is no news of its own.
+  mutating func hold(_ doubt: Doubt, now_us: Int64) {
+    guard !standing.contains(where: { $0.isSame(as: doubt) }) else { return }
+    standing.append(doubt)
+    isHeld = true
+    begin(now_us)
+  }
+
   private mutating func begin(_ now_us: Int64) {
     last_us = now_us
     scans = [0, 0]
@@ -75,7 +83,7 @@ extension Doubt {
   func isSame(as other: Doubt) -> Bool {
     switch (self, other) {
     case (.lost(let part, _), .lost(let another, _)): part == another
-    case (.storeFailed, .storeFailed), (.stopping, .stopping): true
+    case (.storeFailed, .storeFailed), (.stopping, .stopping), (.ordered, .ordered): true
     default: self == other
     }
   }

@@ -27,6 +27,11 @@ public struct RunSettings: Sendable {
   public var allowance_us: Int64 = 0
   /// Where the numbers of the orders to the PDU begin: somewhere else after each start.
   public var firstOrder: UInt16 = 0
+  /// Whether a person lets the contactors close: they are held open from the start, and again after every doubt and every opening.
+  /// Only `ControllerRuntime.release` ends that hold.
+  public var isPersonHeld = false
+  /// Whether nothing is said on the CAN ports until `ControllerRuntime.mute(false)`.
+  public var isMute = false
   /// Whether everything that goes in and comes out is kept for `takeRecords`.
   public var isRecorded = false
 

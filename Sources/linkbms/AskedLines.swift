@@ -14,15 +14,23 @@ final class AskedLines {
   /// Lines of standard input.
   static var plain: AskedLines { AskedLines(nil) }
 
-  /// The next line; `nil` at the end of the input and on a signal that ends the process.
-  func next(_ prompt: String) throws(WorldError) -> String? {
+  /// The next line; `nil` at the end of the input, on Ctrl-C and on a signal that ends the process.
+  /// - Parameter above: what is to be shown while nothing is typed.
+  func next(_ prompt: String, above: () -> String) throws(WorldError) -> String? {
     guard let lineEditor else {
+      while !reader.hasLine {
+        if Signals.stopRequest != nil { return nil }
+        let isReady = PortPoller.wait([0], until_ns: PortPoller.now_ns + 1_000_000_000).first ?? false
+        let text = above()
+        if !text.isEmpty { PatientlessOutput(descriptor: 1).write(text) }
+        if isReady { break }
+      }
       do throws(OutputError) { return try reader.next() } catch {
         if case .interrupted = error { return nil }
         throw WorldError(message: "standard input: \(error.text)")
       }
     }
-    switch lineEditor.readLine(prompt: prompt, idle: { "" }) {
+    switch lineEditor.readLine(prompt: prompt, endsOnInterrupt: true, idle: above) {
     case .line(let text): return text
     case .end, .stopped: return nil
     }

@@ -15,7 +15,9 @@ struct PagesOptions: ParsableArguments {
   @OptionGroup var tls: TLSArguments
 
   @Option(
-    help: ArgumentHelp("Keep a month of history in FILE (SQLite), shown at /history; needs --http.", valueName: "file"),
+    help: ArgumentHelp(
+      "Keep a month of history in FILE (SQLite, or postgresql://…), shown at /history; needs --http.",
+      valueName: "file"),
     completion: .file())
   var history: String?
 
@@ -91,7 +93,7 @@ struct PagesOptions: ParsableArguments {
     let options = try mqtt.options()
     do throws(GatewayError) {
       let secure = try tls.read(in: &world)
-      let store = try history.map { path throws(GatewayError) in try SQLiteHistory(path: path) }
+      let store = try history.map { place throws(GatewayError) in try HistoryPlace.store(place) }
       let watcher = BusWatcher(hub: hub, library: library, book: book, ports: ports)
       // Before the server takes the port: port 0, which the system chooses, cannot be announced, and nobody wants it with a name.
       let name = try mdns.map { wanted throws(GatewayError) in

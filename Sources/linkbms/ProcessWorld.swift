@@ -39,11 +39,11 @@ struct ProcessWorld: World {
   /// Made when somebody is asked for the first time: it takes the terminal.
   private var lines: AskedLines?
 
-  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+  mutating func ask(_ prompt: String, above: () -> String) throws(WorldError) -> String? {
     let source = lines ?? (inputIsTerminal ? .editor : .plain)
     lines = source
     try flush()
-    return try source.next(prompt)
+    return try source.next(prompt, above: above)
   }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }

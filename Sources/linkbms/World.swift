@@ -33,8 +33,9 @@ protocol World {
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary
   /// The capture that the prompt has open; commands without a FILE work on it.
   var openCapture: String? { get set }
-  /// Asks the person, or whoever writes to standard input, for a line; `nil` where nothing more comes.
-  mutating func ask(_ prompt: String) throws(WorldError) -> String?
+  /// Asks the person, or whoever writes to standard input, for a line; `nil` where nothing more comes, and on Ctrl-C.
+  /// - Parameter above: asked again and again for what is to be shown meanwhile: whole lines.
+  mutating func ask(_ prompt: String, above: () -> String) throws(WorldError) -> String?
   /// Whether the person pressed Ctrl-C since the command began.
   var isInterrupted: Bool { get }
   /// Live buses: how they are opened, who may send, jobs in the background.
@@ -48,7 +49,7 @@ extension World {
   mutating func flush() throws(WorldError) {}
 
   /// Where nobody sits.
-  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+  mutating func ask(_ prompt: String, above: () -> String) throws(WorldError) -> String? {
     throw WorldError(message: "nobody can be asked here: give the answers in a file")
   }
 

@@ -67,10 +67,8 @@ enum Rules {
     // The server stands on Hummingbird and its parts, the history on GRDB.
     "Gateway": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "HostIO", "Hummingbird", "HummingbirdCore", "HummingbirdTLS",
-      "NIOSSL", "HTTPTypes", "NIOCore", "NIOPosix",
-      "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch", "FoundationEssentials", "Synchronization", "GRDB", "CAvahi",
-      "CCrypt",
-      "CMosquitto",
+      "NIOSSL", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Dispatch",
+      "FoundationEssentials", "Synchronization", "GRDB", "CAvahi", "CCrypt", "CMosquitto", "CPostgres",
     ],
     "linkbms": [
       "Bus", "Protocols", "Controller", "Formats", "Analysis", "Runtime", "Simulation", "HostIO", "Gateway", "ArgumentParser",

@@ -141,18 +141,50 @@ enum Records {
   }
 }
 
-/// What every store has to keep; PostgreSQL comes to the same list.
+/// The databases that a history may lie in. PostgreSQL where LINKBMS_POSTGRES names a server: tools/with-postgres does.
+enum StoreKind: CaseIterable {
+  case sqlite, postgres
+
+  static let server = ProcessInfo.processInfo.environment["LINKBMS_POSTGRES"]
+  static var there: [StoreKind] { allCases.filter { $0 == .sqlite || server != nil } }
+
+  /// An empty database of its own, and its place.
+  func withPlace(_ body: (String) throws -> Void) throws {
+    switch self {
+    case .sqlite:
+      let folder = try Folder()
+      try body(folder.path + "/history.sqlite")
+    case .postgres:
+      let server = try #require(StoreKind.server)
+      let name = "t\(UInt32.random(in: 0 ... .max))"
+      try StoreKind.sql("CREATE DATABASE \(name)")
+      defer { try? StoreKind.sql("DROP DATABASE \(name) WITH (FORCE)") }
+      try body(server.replacing("/postgres?", with: "/\(name)?"))
+    }
+  }
+
+  /// Runs a statement with psql.
+  static func sql(_ statement: String, in place: String? = nil) throws {
+    let psql = Process()
+    psql.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    psql.arguments = ["psql", "--quiet", "--no-psqlrc", "-d", try #require(place ?? server), "-c", statement]
+    psql.standardOutput = FileHandle.nullDevice
+    try psql.run()
+    psql.waitUntilExit()
+    #expect(psql.terminationStatus == 0, "\(statement)")
+  }
+}
+
+/// What every store has to keep.
 @Suite struct HistoryStoreTests {
   private static let origin: Int64 = 1_789_999_200  // a whole two-hour span
 
-  private func withStore(_ body: (any HistoryStore, String) throws -> Void) throws {
-    let folder = try Folder()
-    let path = folder.path + "/history.sqlite"
-    try body(try SQLiteHistory(path: path), path)
+  private func withStore(_ kind: StoreKind, _ body: (any HistoryStore, String) throws -> Void) throws {
+    try kind.withPlace { place in try body(try HistoryPlace.store(place), place) }
   }
 
-  @Test func whatIsPutInComesOut() throws {
-    try withStore { store, _ in
+  @Test(arguments: StoreKind.there) func whatIsPutInComesOut(kind: StoreKind) throws {
+    try withStore(kind) { store, _ in
       var random = Seeded(1)
       let records = (0..<180).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 96, using: &random, gaps: false) }
       try store.append(Array(records.prefix(90)), events: [], device: "a")
@@ -172,8 +204,8 @@ enum Records {
     }
   }
 
-  @Test func chartsHaveAFewHundredPointsWhateverTheRange() throws {
-    try withStore { store, _ in
+  @Test(arguments: StoreKind.there) func chartsHaveAFewHundredPointsWhateverTheRange(kind: StoreKind) throws {
+    try withStore(kind) { store, _ in
       var random = Seeded(2)
       try store.append(
         (0..<1500).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random) }, events: [], device: "a")
@@ -185,8 +217,8 @@ enum Records {
     }
   }
 
-  @Test func whatIsOldIsForgotten() throws {
-    try withStore { store, _ in
+  @Test(arguments: StoreKind.there) func whatIsOldIsForgotten(kind: StoreKind) throws {
+    try withStore(kind) { store, _ in
       var random = Seeded(3)
       let records = (0..<300).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random) }
       try store.append(records, events: [HistoryEvent(time_ns: Self.origin * 1_000_000_000, text: "old")], device: "a")
@@ -196,15 +228,79 @@ enum Records {
     }
   }
 
-  @Test func statesOfDevicesAreRemembered() throws {
-    try withStore { store, path in
+  @Test(arguments: StoreKind.there) func statesOfDevicesAreRemembered(kind: StoreKind) throws {
+    try withStore(kind) { store, path in
       let facts = DeviceFacts(name: "a", state: "{}", heard: 7, isOnline: true)
       try store.note(facts)
       #expect(try store.devices() == [facts])
       try store.note(DeviceFacts(name: "a", state: "{\"x\":1}", heard: 8, isOnline: false))
-      let again = try SQLiteHistory(path: path)
+      let again = try HistoryPlace.store(path)
       #expect(try again.devices() == [DeviceFacts(name: "a", state: "{\"x\":1}", heard: 8, isOnline: false)])
     }
+  }
+
+  /// Down-sampled spans count each sample once, however often and in whatever pieces it comes.
+  @Test(arguments: StoreKind.there) func deliveredAgainNothingIsDoubled(kind: StoreKind) throws {
+    try withStore(kind) { store, _ in
+      var random = Seeded(5)
+      let records = (0..<130).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random) }
+        .filter { !$0.times.isEmpty }
+      let events = (0..<20).map { HistoryEvent(time_ns: Int64($0), text: "event 'é' \($0)\n\\") }
+      for _ in 0..<60 {
+        let first = Int.random(in: 0..<records.count, using: &random)
+        let last = min(records.count, first + Int.random(in: 1...40, using: &random))
+        try store.append(Array(records[first..<last].shuffled(using: &random)), events: events, device: "a")
+      }
+      try store.append(records, events: events, device: "a")
+      for level in HistorySummary.levels {
+        var wanted: [Int64: HistorySummary] = [:]
+        for span in records.flatMap({ HistorySummary.of($0, length: level) }) {
+          wanted[span.time, default: HistorySummary(time: span.time)].add(span)
+        }
+        #expect(try store.summaries(device: "a", level: level, in: 0..<Int64.max) == wanted.values.sorted { $0.time < $1.time })
+      }
+      #expect(try store.records(device: "a", in: 0..<Int64.max) == records)
+      #expect(try store.events(device: "a", before: .max, limit: 100) == events.reversed())
+    }
+  }
+
+  /// Two programs at one database, both given everything.
+  @Test(.enabled(if: StoreKind.server != nil)) func twoWritersDoubleNothing() async throws {
+    var random = Seeded(6)
+    let records = (0..<60).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random, gaps: false) }
+    try StoreKind.postgres.withPlace { place in
+      let stores = [try PostgresHistory(place), try PostgresHistory(place)]
+      DispatchQueue.concurrentPerform(iterations: 4) { index in
+        for record in records {
+          #expect(throws: Never.self) { try stores[index % 2].append([record], events: [], device: "a") }
+        }
+      }
+      #expect(try stores[0].summaries(device: "a", level: 7200, in: 0..<Int64.max).map { $0[.voltage].count } == [3600])
+      #expect(try stores[1].records(device: "a", in: 0..<Int64.max) == records)
+    }
+  }
+
+  @Test(.enabled(if: StoreKind.server != nil)) func aServerThatThrewEverybodyOutIsAskedAgain() throws {
+    try StoreKind.postgres.withPlace { place in
+      let store = try PostgresHistory(place)
+      var random = Seeded(8)
+      let records = (0..<3).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random, gaps: false) }
+      for record in records {
+        try store.append([record], events: [], device: "a")
+        try StoreKind.sql(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'linkbms' AND datname = current_database()",
+          in: place)
+      }
+      #expect(try store.records(device: "a", in: 0..<Int64.max) == records)
+    }
+  }
+
+  @Test(.enabled(if: StoreKind.server != nil)) func aServerThatIsNotThereIsNamedWithoutThePassword() {
+    let error = #expect(throws: GatewayError.self) {
+      try PostgresHistory("postgresql://somebody:secret@127.0.0.1:1/nothing")
+    }
+    #expect(error?.description.hasPrefix("PostgreSQL database nothing at 127.0.0.1: ") == true, "\(error?.description ?? "")")
+    #expect(error?.description.contains("secret") == false)
   }
 
   @Test func aFileThatIsNoneIsNamed() throws {

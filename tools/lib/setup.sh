@@ -44,7 +44,7 @@ need_packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
     say "This is no Debian or Ubuntu system, so nothing is installed here. Install what corresponds to:"
     say "  $*"
-    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel libgpiod-devel readline-devel zlib-devel libzip-devel mosquitto-devel avahi-devel sqlite-devel libxcrypt-devel.)"
+    say "and run this again. (On Fedora: libsocketcan-devel libpcap-devel libserialport-devel libgpiod-devel readline-devel zlib-devel libzip-devel mosquitto-devel avahi-devel sqlite-devel libpq-devel libxcrypt-devel.)"
     [ -n "${LINKBMS_SKIP_PACKAGES:-}" ] && return
     say "If they are there, set LINKBMS_SKIP_PACKAGES=1."
     exit 2
@@ -69,7 +69,7 @@ need_packages() {
 
 # What the program needs to be built.
 need_build() {
-  need_packages libsocketcan-dev libpcap-dev libserialport-dev libgpiod-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libavahi-client-dev libsqlite3-dev \
+  need_packages libsocketcan-dev libpcap-dev libserialport-dev libgpiod-dev libreadline-dev zlib1g-dev libzip-dev libmosquitto-dev libavahi-client-dev libsqlite3-dev libpq-dev \
     libcrypt-dev pkg-config gcc libc6-dev git
   need_swift
 }
@@ -77,7 +77,7 @@ need_build() {
 # What only the tests need: peers to compare with. Python packages live in a virtual environment under .build.
 need_tests() {
   need_build
-  need_packages can-utils tshark lua5.2 lua5.4 openssl python3 python3-venv time
+  need_packages can-utils tshark lua5.2 lua5.4 openssl python3 python3-venv time postgresql
   venv="$root/.build/venv"
   if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import cantools, can, msgpack, pexpect, yaml' 2>/dev/null; then
     say "Installing Python packages for the tests into .build/venv: cantools python-can msgpack pexpect PyYAML"

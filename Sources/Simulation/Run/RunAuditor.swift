@@ -53,6 +53,7 @@ public struct RunAuditor: Sendable {
     if isConnected, !isOn {
       closings += 1
       if !runtime.ordered.contains(.positive) { broken(now_us, "on the inverter without an order") }
+      if runtime.settings.isPersonHeld, !runtime.isPermitted { broken(now_us, "closed though nobody has allowed it") }
       if runtime.isHeld { broken(now_us, "closed while a doubt holds: \(runtime.standingDoubts)") }
       for chain in ChainNumber.allCases {
         for (module, read) in plant.lastRead[chain.index].enumerated() where now_us - read > 2_600_000 {
@@ -91,7 +92,9 @@ public struct RunAuditor: Sendable {
   private var pendingReason_us: Int64?
 
   private mutating func checkRecovery(_ runtime: ControllerRuntime, _ now_us: Int64, _ isSound: Bool) {
-    guard isSound, !runtime.engine.isPrechargeLatched, !runtime.engine.outputs.status.mayBeClosed else {
+    // Where a person lets it close, it waits for that person.
+    let isWaiting = runtime.settings.isPersonHeld && !runtime.isPermitted
+    guard isSound, !isWaiting, !runtime.engine.isPrechargeLatched, !runtime.engine.outputs.status.mayBeClosed else {
       soundSince_us = nil
       return
     }

@@ -42,6 +42,11 @@ public struct VirtualPlant: Sendable {
     random = SplitMix64(seed: scenario.seed)
     pack = CellPack(scenario.pack, random: &random)
     switches.currentOffset = scenario.currentOffset
+    switches.isCurrentReversed = scenario.installation.isCurrentReversed
+    switches.isOutputShorted = scenario.installation.isOutputShorted
+    switches.inputGain = scenario.installation.inputGain
+    switches.outputGain = scenario.installation.outputGain
+    switches.currentGain = scenario.installation.currentGain
     isActive = scenario.faults.map { _ in false }
     for chain in ChainNumber.allCases {
       let count = scenario.installed(chain)
@@ -181,9 +186,33 @@ public struct VirtualPlant: Sendable {
         chains[chain.index].nodes[module].openWires = 0
         place += 1
       }
-      chains[chain.index].cutBefore = nil
+      let installed = chains[chain.index].nodes.count
+      chains[chain.index].cutBefore = scenario.installation.firstLost(chain, of: installed)
     }
+    misassemble()
     for kind in activeFaults { disturb(kind) }
+  }
+
+  /// Exchanged wires and sensors that are not connected.
+  private mutating func misassemble() {
+    for place in scenario.installation.swappedSenseWires {
+      let perModule = scenario.configuration.cellsPerModule(place.chain)
+      guard (1..<perModule).contains(place.number) else { continue }
+      let terminals = (place.number - 1...place.number + 1).map {
+        CellMap.terminal(cell: min($0, perModule - 1), of: perModule) - 1
+      }
+      change(place.chain, place.module) {
+        let middle = UInt32($0.cells[terminals[1]])
+        // The slave measures 0 to 5 V: what is below reads 0, what is above reads 5 V.
+        $0.cells[terminals[0]] = UInt16(min(50_000, UInt32($0.cells[terminals[0]]) + middle))
+        $0.cells[terminals[1]] = 0
+        guard place.number + 1 < perModule else { return }
+        $0.cells[terminals[2]] = UInt16(min(50_000, UInt32($0.cells[terminals[2]]) + middle))
+      }
+    }
+    for place in scenario.installation.openSensors where (1...5).contains(place.number) {
+      change(place.chain, place.module) { $0.analogue[place.number - 1] = 0x7FFF }
+    }
   }
 
   private static func tenths(_ volts: Double) -> UInt16 { UInt16(max(0, min(50_000, (volts * 10_000).rounded()))) }

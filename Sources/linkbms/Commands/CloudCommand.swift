@@ -15,12 +15,20 @@ struct CloudCommand: ToolCommand {
           "linkbms cloud --mqtt broker.example:8883 --mqtt-ca ca.pem --file fleet.sqlite --http 8090",
           "through TLS, pages on this machine"
         ),
+        (
+          "linkbms cloud --mqtt 127.0.0.1 --store postgresql://linkbms@db.example/linkbms --http 8090",
+          "the history in PostgreSQL"
+        ),
         ("linkbms cloud --mqtt 127.0.0.1 --file fleet.sqlite --http :8090", "everybody who reaches this machine may look"),
       ]))
 
   @OptionGroup var mqtt: BrokerArguments
-  @Option(help: ArgumentHelp("The history (SQLite); made where there is none.", valueName: "file"), completion: .file())
-  var file: String
+  @Option(
+    name: [.customLong("store"), .customLong("file")],
+    help: ArgumentHelp(
+      "The history: a file (SQLite) or postgresql://USER@HOST/DATABASE; made where there is none. A password belongs into PGPASSFILE or PGPASSWORD.",
+      valueName: "place"), completion: .file())
+  var store: String
   @Option(help: ArgumentHelp("Serve the pages on ADDRESS: PORT or HOST:PORT.", valueName: "address"))
   var http: String
 
@@ -37,7 +45,7 @@ struct CloudCommand: ToolCommand {
     guard let options = try mqtt.options(), let address = GatewayAddress(http) else { return .failed }
     do throws(GatewayError) {
       let secure = try tls.read(in: &world)
-      let store = try SQLiteHistory(path: file)
+      let store = try HistoryPlace.store(store)
       let receiver = try CloudReceiver(store: store, broker: options)
       defer { receiver.stop() }
       let server = try GatewayServer(CloudSite(store: store, receiver: receiver), on: address, tls: secure)

@@ -4,6 +4,9 @@ import Bus
 import Controller
 import Formats
 import HostIO
+import Logging
+import Protocols
+import Runtime
 import Simulation
 
 /// `commission`: the manual's sixteen steps, from the first 5 V to the first charge.
@@ -14,7 +17,9 @@ struct CommissionCommand: ToolCommand {
     discussion: HelpText.discussion(
       "The manual's sixteen steps: what to do, what is measured, and what to do about each failure. A contactor never closes before "
         + "\"close contactors\" was typed for it; on any doubt they open. The state is kept after every answer: after a crash --resume "
-        + "goes on at the same step. At any question: help, note TEXT, photo NAME, repeat, back, skip REASON, quit. A scripted answer "
+        + "goes on at the same step. With --can and --chain the system is real, as for 'linkbms run': the inverter's bus is only listened to "
+        + "until the step that says otherwise, and a lost port or line, a late step, Ctrl-C, SIGTERM or a crash open the contactors, "
+        + "which stay open until the words are typed again. At any question: help, note TEXT, photo NAME, repeat, back, skip REASON, quit. A scripted answer "
         + "is a line NAME: ANSWER, or a plain line for the next question; --dry-run shows the names. Exit status: 0 all steps passed; "
         + "1 a step failed or was left; 2 could not do it.",
       examples: [
@@ -22,11 +27,15 @@ struct CommissionCommand: ToolCommand {
         ("linkbms commission --dry-run", "everything that would be asked, measured and done"),
         ("linkbms commission --simulate plant.yaml", "practise on a simulated system"),
         ("linkbms commission --simulate plant.yaml --answers day.txt --report day.html", "scripted, with a report"),
-        ("linkbms commission --simulate plant.yaml --resume", "go on after a crash"),
+        ("linkbms commission --config bms.yaml --can can0 --chain tap+tcp://192.168.4.1:2000", "a real system"),
+        ("linkbms commission --config bms.yaml --can can0 --chain tap+tcp://192.168.4.1:2000 --resume", "go on after a crash"),
+        ("linkbms commission --simulate plant.yaml --can udp:// --speed 20", "a simulated battery, an inverter on a bus"),
       ]))
 
   @Option(
-    help: ArgumentHelp("Commission this simulated system (a scenario), in virtual time.", valueName: "file"),
+    help: ArgumentHelp(
+      "Commission this simulated system (a scenario), in virtual time; with --can at --speed, and the bus is real.",
+      valueName: "file"),
     completion: .file(extensions: ["yaml"]))
   var simulate: String?
   @Flag(help: "Say what would be asked, measured and done; nothing is.")
@@ -50,9 +59,15 @@ struct CommissionCommand: ToolCommand {
     completion: .file(extensions: ["md", "json", "html"]))
   var report: [String] = []
   @Option(
-    help: ArgumentHelp("Write changes of the configuration to this file, after each is confirmed.", valueName: "file"),
+    help: ArgumentHelp(
+      "The configuration, with --can and --chain: read from here. Changes are written to this file, after each is confirmed.",
+      valueName: "file"),
     completion: .file(extensions: ["yaml"]))
   var config: String?
+  @OptionGroup var system: SystemOptions
+
+  /// Whether anything of it is real.
+  private var isLive: Bool { system.can != nil || !system.chain.isEmpty }
 
   func validate() throws {
     if resume, restart { throw ValidationError("--resume, --restart: give one of them") }
@@ -60,8 +75,16 @@ struct CommissionCommand: ToolCommand {
     for path in report where CommissionReport.Format(path) == nil {
       throw ValidationError("--report: found \"\(path)\", expected a name that ends in .md, .json or .html")
     }
-    guard list || step != nil || dryRun || simulate != nil else {
-      throw ValidationError("name a plant with --simulate FILE, or give --dry-run, --list or --step N")
+    if isLive {
+      try system.check(isSimulated: simulate != nil)
+      guard system.can != nil else { throw ValidationError("--can: found none, expected the bus of the inverter") }
+      guard config != nil || simulate != nil else {
+        throw ValidationError("--config: found none, expected the file of the configuration; it may be a new one")
+      }
+    }
+    guard list || step != nil || dryRun || simulate != nil || isLive else {
+      throw ValidationError(
+        "name a plant: --can and --chain of a real one, or --simulate FILE; or give --dry-run, --list or --step N")
     }
   }
 
@@ -79,7 +102,62 @@ struct CommissionCommand: ToolCommand {
       for line in DryRun.lines(guide, only: step, hasHints: step != nil, text) { try world.print(line) }
       return .done
     }
-    guard let simulate else { return .failed }
+    var options = DefinitionOptions()
+    options.dissectors = nil
+    let library = try world.library(options)
+    let scenario = try scenario(in: &world)
+    let plantName = simulate ?? system.chain.joined(separator: " + ")
+    let path = try statePath()
+    let lock = try CommissioningSession.lock(path)
+    defer { lock.release() }
+    let kept = try keptState(path, plant: plantName)
+    let set = try configuration(kept, scenario, path, in: &world)
+    var start = kept ?? CommissioningState()
+    start.plant = plantName
+    let run = CommissioningRun(guide, library: library, configuration: set, state: start, isResumed: kept != nil)
+    var session = CommissioningSession(
+      run: run, text: text, statePath: path, configurationPath: config, saysYes: yes,
+      script: try script(guide))
+    if isLive {
+      guard !world.live.needsArm else {
+        throw WorldError(message: "a real system is commissioned from the command line, not from the prompt")
+      }
+      var plant = try live(plantName, set, scenario, statePath: path, library)
+      let result: Result<ExitStatus, any Error>
+      do { result = .success(try session.go(&plant, in: &world)) } catch { result = .failure(error) }
+      let ending: Result<Void, any Error>
+      do {
+        ending = .success(try plant.finish(session.run.end == .finished ? "commissioned" : "the commissioning was left"))
+      } catch { ending = .failure(error) }
+      try report(session, plant, in: &world)
+      // What ended the session says more than what follows from it.
+      if case .success = result { try ending.get() }
+      if session.run.end == .finished { try world.print("The contactors are open again: 'linkbms run' takes over.") }
+      return try result.get()
+    }
+    guard let scenario else { return .failed }
+    var plant = try SimulatedPlant(scenario, name: plantName, library: library, configuration: set)
+    let result: Result<ExitStatus, any Error>
+    do { result = .success(try session.go(&plant, in: &world)) } catch { result = .failure(error) }
+    try report(session, plant, in: &world)
+    return try result.get()
+  }
+
+  /// What was done until then is worth a report, however it ended.
+  private func report(
+    _ session: CommissioningSession, _ plant: some CommissioningPlant, in world: inout some World
+  ) throws {
+    let date = "\(CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns))) UTC"
+    let record = CommissionReport(
+      session.run.state, session.run.configuration, plant: plant.name, date: date, identity: plant.identity)
+    for path in report {
+      try OutputFile.write(record.text(CommissionReport.Format(path) ?? .markdown), to: path)
+      world.note("linkbms: wrote \(path)")
+    }
+  }
+
+  private func scenario(in world: inout some World) throws -> Scenario? {
+    guard let simulate else { return nil }
     let content = String(decoding: try InputFile.bytes(of: simulate), as: UTF8.self)
     // A configuration that breaks rules is what step 7 is there to find.
     let (scenario, problems) = ScenarioFile.parse(content, path: simulate, allowsViolations: true)
@@ -88,36 +166,60 @@ struct CommissionCommand: ToolCommand {
       throw WorldError(
         message: "\(simulate): \(problems.count) problem\(problems.count == 1 ? "" : "s"), expected a scenario")
     }
-    var options = DefinitionOptions()
-    options.dissectors = nil
-    let library = try world.library(options)
-    let path = try statePath()
-    let kept = try keptState(path, plant: simulate)
-    var set = scenario.configuration
+    return scenario
+  }
+
+  /// What the controller is set to at the start: as it was left, else as the file says, else as the scenario does.
+  private func configuration(
+    _ kept: CommissioningState?, _ scenario: Scenario?, _ path: String, in world: inout some World
+  ) throws -> Configuration {
     if let kept, !kept.configuration.isEmpty {
       let reading = ConfigurationFile.parse(kept.configuration, path: path)
       if let complaint = reading.complaints.first {
         throw WorldError(message: "\(path): the configuration in it: \(complaint); --restart begins anew")
       }
-      set = reading.configuration
+      return reading.configuration
     }
-    var plant = try SimulatedPlant(scenario, name: simulate, library: library, configuration: set)
-    var start = kept ?? CommissioningState()
-    start.plant = simulate
-    let run = CommissioningRun(guide, library: library, configuration: set, state: start, isResumed: kept != nil)
-    var session = CommissioningSession(
-      run: run, text: text, statePath: path, configurationPath: config, saysYes: yes,
-      script: try script(guide))
-    let result: Result<ExitStatus, any Error>
-    do { result = .success(try session.go(&plant, in: &world)) } catch { result = .failure(error) }
-    // What was done until then is worth a report, however it ended.
-    let date = "\(CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns))) UTC"
-    let record = CommissionReport(session.run.state, session.run.configuration, plant: plant.name, date: date)
-    for path in report {
-      try OutputFile.write(record.text(CommissionReport.Format(path) ?? .markdown), to: path)
-      world.note("linkbms: wrote \(path)")
+    if isLive, let config, InputFile.exists(config) {
+      let reading = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: config), as: UTF8.self), path: config)
+      if let problem = reading.problems.first {
+        throw WorldError(message: "\(config): \(problem); 'linkbms config check' names everything")
+      }
+      return reading.configuration
     }
-    return try result.get()
+    if let scenario { return scenario.configuration }
+    world.note("linkbms: \(config ?? "") is not there: it begins with the preset LFP and is written when a change is confirmed")
+    return Configuration()
+  }
+
+  /// The controller on its ports, held open and mute.
+  private func live(
+    _ name: String, _ configuration: Configuration, _ scenario: Scenario?, statePath: String, _ library: DefinitionLibrary
+  ) throws -> LivePlant {
+    let feed = PlantFeed(waits: system.speed != 1)
+    let sink = RunLogHandler.Sink(isJournal: false) { line in feed.say(line.trimmed) }
+    var handler = RunLogHandler(sink)
+    handler.logLevel = .warning
+    let logger = Logger(label: "linkbms.commission") { [handler] _ in handler }
+    // The state that 'linkbms run' goes on with.
+    let engineState = (config ?? statePath) + ".state"
+    var (settings, names) = system.settings(configuration, isSimulated: scenario != nil)
+    settings.isPersonHeld = true
+    settings.isMute = true
+    settings.state = SystemOptions.storedState(engineState, logger) ?? scenario?.state
+    let (buses, variant, address) = (system.buses.count, system.variant, system.address)
+    let links: @Sendable (Configuration) throws(WorldError) -> [Session] = { configuration throws(WorldError) in
+      try SystemOptions.sessions(configuration, buses: buses, variant: variant, address: address, library)
+    }
+    settings.sessions = try links(configuration)
+    var parts = try system.parts(scenario)
+    parts.ignoresSignals = true
+    let text = RunText(configuration) { [names] part in names[part] ?? "a part" }
+    var loop = RunLoop(
+      settings, parts, clock: RunClock(speed: system.speed), statePath: engineState, logger: logger, sink: sink, text: text,
+      portNames: parts.ports.map(\.name))
+    loop.feed = feed
+    return LivePlant(name, loop, feed, configuration, links: links)
   }
 
   private func script(_ guide: Guide) throws -> AnswerScript? {

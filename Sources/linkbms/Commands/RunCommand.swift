@@ -40,66 +40,32 @@ struct RunCommand: ToolCommand {
   var config: String?
   @Option(help: ArgumentHelp("Where the state is kept; CONFIG.state unless named.", valueName: "file"), completion: .file())
   var state: String?
-  @Option(help: ArgumentHelp("The bus of the inverter: \(PortAddress.expected).", valueName: "bus"))
-  var can: String?
-  @Option(help: ArgumentHelp("A second bus, on which the same is said.", valueName: "bus"))
-  var can2: String?
-  @Option(help: ArgumentHelp("The tap of the chains: \(LineAddress.expected); a second one is that of BMS2.", valueName: "tap"))
-  var chain: [String] = []
-  @Option(help: ArgumentHelp("The tap of the PDU; the first --chain unless named.", valueName: "tap"))
-  var pdu: String?
   @Option(
     help: ArgumentHelp(
       "A scenario instead of taps: its battery, slaves and PDU, and its configuration unless --config names one.", valueName: "file"
     ),
     completion: .file(extensions: ["yaml"]))
   var simulate: String?
-  @Option(
-    help: ArgumentHelp(
-      "Virtual seconds in a second, with --simulate; with --can at most \(Int(LinkClock.mostSpeed)), and an inverter of the same speed.",
-      valueName: "n"))
-  var speed = 1.0
-  @Option(
-    help: ArgumentHelp(
-      "Keep everything that goes in and comes out, as pcapng; lines and events as text in FILE.log.", valueName: "file"))
-  var record: String?
   @Option(name: .customLong("for"), help: ArgumentHelp("End after this time of the run: 90s, 10m, 24h.", valueName: "time"))
   var length: String?
-  @Option(
-    help: ArgumentHelp("A control step that comes so much after its time opens the contactors; at most 900ms.", valueName: "time"))
-  var deadline = "500ms"
   @Option(help: ArgumentHelp("A line with the state this often; 0 = none.", valueName: "time"))
   var statusEvery = "1s"
   @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
   var logLevel = "info"
-  @Option(help: ArgumentHelp("Use this variant of the inverter's protocol.", valueName: "name"))
-  var variant: String?
-  @Option(help: ArgumentHelp("The battery's address, where the variant's is not wanted.", valueName: "n"))
-  var address: UInt8?
   @Flag(help: "Print a unit file for systemd that starts exactly this, and end.")
   var printUnit = false
+  @OptionGroup var system: SystemOptions
   @OptionGroup var gpio: GPIOOptions
   @OptionGroup var pages: PagesOptions
 
   func validate() throws {
     _ = try gpio.wiring()
     if config == nil, simulate == nil { throw ValidationError("--config: found none, expected a configuration, or --simulate") }
-    if chain.isEmpty == (simulate == nil) { throw ValidationError("name a tap with --chain, or a scenario with --simulate") }
-    guard chain.count <= 2 else { throw ValidationError("--chain: found \(chain.count), expected one or two") }
-    guard speed > 0, speed <= 100_000 else { throw ValidationError("--speed: found \(speed), expected more than 0") }
-    if can != nil, speed > LinkClock.mostSpeed {
-      throw ValidationError(
-        "--speed: found \(speed), expected at most \(Int(LinkClock.mostSpeed)) with --can: the other end is another program. "
-          + LinkClock.expectation)
-    }
-    if speed != 1, simulate == nil { throw ValidationError("--speed: real slaves know one speed only; it needs --simulate") }
+    try system.check(isSimulated: simulate != nil)
     for (option, text) in [("--for", length), ("--status-every", statusEvery)] {
       if let text, RunTime.microseconds(text) == nil {
         throw ValidationError("\(option): found \"\(text)\", expected a time such as 90s, 10m or 24h")
       }
-    }
-    guard let deadline = RunTime.microseconds(deadline), (100_000...900_000).contains(deadline) else {
-      throw ValidationError("--deadline: found \"\(deadline)\", expected 100ms to 900ms: the PDU opens by itself after 1 s")
     }
     guard Logger.Level(rawValue: logLevel) != nil else {
       throw ValidationError(
@@ -124,21 +90,18 @@ struct RunCommand: ToolCommand {
     let (settings, scenario, names) = try settings(in: &world, logger)
     let lines = try gpio.open()
     // Before anything can be closed: pages that cannot be served end the run here.
-    let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: buses, in: &world)
+    let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: system.buses, in: &world)
     defer { feed?.stop() }
-    var parts = try self.parts(scenario)
+    var parts = try system.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
     parts.watchdog_us = FileNames.environment("WATCHDOG_USEC").flatMap { Int64($0) }.map { $0 / 3 }
-    if let record {
-      parts.recording = try RunLoop.Recording(capture: GrowingFile(record), log: GrowingFile(record + ".log"))
-    }
     let text = RunText(settings.configuration ?? Configuration()) { part in names[part] ?? "a part" }
     var loop = RunLoop(
-      settings, parts, clock: RunClock(speed: speed), statePath: statePath, logger: logger, sink: sink, text: text,
+      settings, parts, clock: RunClock(speed: system.speed), statePath: statePath, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
     loop.gpio = lines
     loop.configurationPath = config
-    loop.pages = feed.map { feed in RunPages(feed.hub.publisher(), followsWallClock: speed == 1) { feed.server.problem } }
+    loop.pages = feed.map { feed in RunPages(feed.hub.publisher(), followsWallClock: system.speed == 1) { feed.server.problem } }
     if let config {
       loop.reload = { loop in RunCommand.reload(config, &loop) }
     } else {
@@ -193,34 +156,12 @@ struct RunCommand: ToolCommand {
       configuration = reading.problems.isEmpty ? reading.configuration : nil
       if let configuration { scenario?.configuration = configuration }
     }
-    var settings = RunSettings(configuration: configuration)
-    settings.state = try storedState(logger) ?? scenario?.state
-    settings.start_ns = PortPoller.wallClock_ns
-    settings.firstOrder = UInt16(truncatingIfNeeded: PortPoller.wallClock_ns >> 20)
-    settings.late_us = Int64(Double(RunTime.microseconds(deadline) ?? 500_000) * max(1, speed))
-    settings.isRecorded = record != nil
-    // At 115200 baud a module's 24 lines take 50 ms.
-    settings.allowance_us = scenario != nil ? 0 : chain.contains { $0.hasPrefix("tap+serial") } ? 300_000 : 100_000
-    var names: [Part: String] = [.line(0): scenario == nil ? chain[0] : "the simulated battery"]
-    if chain.count == 2 {
-      settings.chainLines = (0, 1)
-      names[.line(1)] = chain[1]
-    }
-    if let pdu {
-      if let place = chain.firstIndex(of: pdu) {
-        settings.pduLine = place
-      } else {
-        settings.pduLine = max(1, chain.count)
-        names[.line(settings.pduLine)] = pdu
-      }
-    }
-    for (place, name) in buses.enumerated() { names[.port(place)] = name }
+    var (settings, names) = system.settings(configuration, isSimulated: scenario != nil)
+    settings.state = SystemOptions.storedState(statePath, logger) ?? scenario?.state
     names[.gpio] = gpio.gpio
     settings.sessions = try sessions(configuration, scenario, in: &world)
     return (settings, scenario, names)
   }
-
-  private var buses: [String] { [can, can2].compactMap { $0 } }
 
   private static func scenario(_ path: String, in world: inout some World) throws -> Scenario {
     let text = String(decoding: try InputFile.bytes(of: path), as: UTF8.self)
@@ -230,22 +171,12 @@ struct RunCommand: ToolCommand {
     return scenario
   }
 
-  /// A state that is not whole is not used; the one before it is at most a minute older.
-  private func storedState(_ logger: Logger) throws -> PersistentState? {
-    for path in [statePath, statePath + ".previous"] where InputFile.exists(path) {
-      do throws(ConfigurationFile.Problem) {
-        return try StateFile.parse(String(decoding: (try? InputFile.bytes(of: path)) ?? [], as: UTF8.self))
-      } catch { logger.error("\(path): \(error)") }
-    }
-    logger.notice("\(statePath): no state is stored: the SOC is estimated from the cells' voltage")
-    return nil
-  }
-
   /// The battery's end of the inverter's protocol, once a bus.
   private func sessions(
     _ configuration: Configuration?, _ scenario: Scenario?, in world: inout some World
   ) throws -> [Session] {
     guard let configuration else { return [] }
+    let buses = system.buses
     let spoken = InverterProtocol(rawValue: configuration[.inverterProtocol]) ?? .none
     guard spoken != .none else {
       if !buses.isEmpty { throw WorldError(message: "--can: the configuration has protocol: none; expected no bus, or a protocol") }
@@ -256,33 +187,10 @@ struct RunCommand: ToolCommand {
       if scenario != nil { return [] }
       throw WorldError(message: "--can: found none, expected the bus of the inverter, which speaks \(spoken.word)")
     }
-    let (name, usual): (String, String?) =
-      switch spoken {
-      case .none, .deye: ("deye-hv", nil)
-      case .goodwe: ("goodwe", nil)
-      case .pylontech: ("pylontech-hv", nil)
-      case .sofar1: ("sofar", "sofar1")
-      case .sofar2: ("sofar", "sofar2")
-      }
     var options = DefinitionOptions()
     options.dissectors = nil
-    let definition = try TableChooser.definition(name, try world.library(options))
-    let chosen = try TableChooser.variant(variant ?? usual, of: definition)
-    guard let session = definition.link(variant: chosen?.name).session(.battery, address: address) else {
-      throw WorldError(message: "\(name): has no handshake for a battery: expected a protocol in which one can be played")
-    }
-    return buses.map { _ in session }
-  }
-
-  private func parts(_ scenario: Scenario?) throws -> RunLoop.Parts {
-    var parts = RunLoop.Parts()
-    do throws(PortError) {
-      for bus in buses { parts.ports.append(try PortOpener.open(try PortAddress(bus))) }
-      for tap in chain { parts.lines.append((tap, try LinePort(LineAddress(tap)))) }
-      if let pdu, !chain.contains(pdu) { parts.lines.append((pdu, try LinePort(LineAddress(pdu)))) }
-    } catch { throw WorldError(message: error.description) }
-    if let scenario { parts.plant = VirtualPlant(scenario) }
-    return parts
+    return try SystemOptions.sessions(
+      configuration, buses: buses.count, variant: system.variant, address: system.address, try world.library(options))
   }
 
   private static func reload(_ path: String, _ loop: inout RunLoop) {
@@ -302,15 +210,16 @@ struct RunCommand: ToolCommand {
     // Under a unit only this folder may be written to.
     let state = state ?? "/var/lib/linkbms/state"
     for (option, value) in [
-      ("--config", config), ("--state", state as String?), ("--can", can), ("--can2", can2), ("--pdu", pdu),
-      ("--simulate", simulate), ("--record", record), ("--variant", variant),
+      ("--config", config), ("--state", state as String?), ("--can", system.can), ("--can2", system.can2),
+      ("--pdu", system.pdu),
+      ("--simulate", simulate), ("--record", system.record), ("--variant", system.variant),
     ] {
       if let value { words += [option, value] }
     }
     for case (let option, let value?) in pages.given { words += [option, value] }
-    for tap in chain { words += ["--chain", tap] }
+    for tap in system.chain { words += ["--chain", tap] }
     words += gpio.given
-    if let address { words += ["--address", String(address)] }
+    if let address = system.address { words += ["--address", String(address)] }
     return words + ["--status-every", "0s", "--log-level", logLevel]
   }
 }

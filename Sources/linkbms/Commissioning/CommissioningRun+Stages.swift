@@ -52,6 +52,7 @@ extension CommissioningRun {
       case .open:
         stage += 1
         note("contactors: opened")
+        isPermitted = false
         out.append(.order(.hold))
       case .limits(let limits):
         stage += 1
@@ -115,7 +116,7 @@ extension CommissioningRun {
     case .charge:
       if let found = charge?.take(step) {
         // First open, then explain.
-        out.append(.order(.hold))
+        hold("\(found.failure): \(found.text)")
         doubt = found
       }
       let elapsed = observation?.elapsed ?? 0
@@ -161,7 +162,7 @@ extension CommissioningRun {
       if result.verdict == .failed { hasFailed = true }
     }
     stage += 1
-    if hasFailed { fail() }
+    if hasFailed { fail("the step failed") }
   }
 
   mutating func propose(_ offer: Guide.Offer) {
@@ -179,8 +180,8 @@ extension CommissioningRun {
   // MARK: Ends
 
   /// Open first, then ask.
-  mutating func fail() {
-    out.append(.order(.hold))
+  mutating func fail(_ why: String) {
+    hold(why)
     state[state.step]?.verdict = .failed
     if let record = state[state.step] { show(.verdict(record)) }
     pending = .again
@@ -190,7 +191,7 @@ extension CommissioningRun {
   mutating func finish() {
     let isOpen = state[state.step]?.checks.contains { $0.verdict == .open } ?? false
     // What is open comes again once the next step is passed; if that was passed already, it will not get better by waiting.
-    if isOpen, state[state.step + 1]?.verdict == .passed { return fail() }
+    if isOpen, state[state.step + 1]?.verdict == .passed { return fail("the step failed") }
     state[state.step]?.verdict = isOpen ? .deferred : .passed
     finishShown()
   }

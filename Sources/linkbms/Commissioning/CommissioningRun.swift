@@ -56,6 +56,8 @@ struct CommissioningRun {
   var isWatchingNow = false
   /// Answers from before a crash may be used once more.
   var isResumed: Bool
+  /// Whether a person has let the contactors close, and nobody has opened them since.
+  var isPermitted = false
   var out: [Output] = []
 
   init(_ guide: Guide, library: DefinitionLibrary, configuration: Configuration, state: CommissioningState, isResumed: Bool) {
@@ -103,6 +105,10 @@ struct CommissioningRun {
     // Nothing is said to the inverter before it was listened to and answered once.
     out = [.order(.hold), .order(.mute(!mayTalk))]
     enter(isResumed: isResumed)
+    // What the state says last is what was known last: the program ended with contactors that it had let close.
+    if let last = state[state.step]?.actions.last(where: { $0.hasPrefix("contactors: ") }), last == Self.closingConfirmed {
+      note("contactors: opened, the program had ended: a LinkPDU without orders opens after 1 s")
+    }
     proceed()
     return take()
   }
@@ -120,6 +126,10 @@ struct CommissioningRun {
   /// A step of the plant while it is watched.
   mutating func take(_ step: PlantStep) -> [Output] {
     guard isWatchingNow else { return [] }
+    if isPermitted, let why = step.revoked {
+      revoked(why)
+      return take()
+    }
     observation?.take(step)
     watchMore(step)
     if let observation, observation.isOver || observation.elapsed >= seconds || doubt != nil { endWatch(observation) }
@@ -128,13 +138,34 @@ struct CommissioningRun {
   }
 
   /// Nothing more comes: contactors open, the state stays.
-  mutating func leave() -> [Output] {
+  mutating func leave(_ why: String) -> [Output] {
     guard end == nil else { return [] }
     end = .left
     isWatchingNow = false
     pending = nil
-    out += [.order(.hold), .save]
+    hold(why)
+    out.append(.save)
     return take()
+  }
+
+  static let closingConfirmed = "contactors: closing confirmed"
+
+  /// Opens, and keeps in the state that they were opened, where they may have been closed.
+  mutating func hold(_ why: String) {
+    out.append(.order(.hold))
+    if isPermitted { note("contactors: opened, \(why)") }
+    isPermitted = false
+  }
+
+  /// The plant has opened by itself and waits for a person: the step failed.
+  mutating func revoked(_ why: String) {
+    isWatchingNow = false
+    let record = CheckRecord(
+      title: "Nothing is in doubt while contactors are closed", verdict: .failed, measured: why, expected: "no doubt",
+      hint: "The contactors were opened at once and stay open. Put that right first, then repeat the step.")
+    state[state.step]?.checks.append(record)
+    show(.check(record))
+    fail(why)
   }
 
   mutating func take() -> [Output] {
@@ -159,12 +190,12 @@ struct CommissioningRun {
       say("Contactors stay open. The state is kept: the same command with --resume goes on at step \(state.step).")
       end = .left
       pending = nil
-      out.append(.order(.hold))
+      hold("quit")
     case "repeat" where rest.isEmpty:
-      out.append(.order(.hold))
+      hold("the step is repeated")
       enter(isResumed: false)
     case "back" where rest.isEmpty:
-      out.append(.order(.hold))
+      hold("a step back")
       state[state.step] = nil
       state.step = max(1, state.step - 1)
       enter(isResumed: false)
@@ -190,7 +221,7 @@ struct CommissioningRun {
   mutating func skip(_ reason: String) {
     guard !step.isSafety else { return say("Step \(step.number) cannot be skipped: what follows would be dangerous.") }
     guard step.isOptional || !reason.isEmpty else { return say("skip REASON: say why, it stands in the report.") }
-    out.append(.order(.hold))
+    hold("the step is skipped")
     state[state.step]?.verdict = .skipped
     state[state.step]?.reason = reason.isEmpty ? "optional" : reason
     finishShown()
@@ -207,7 +238,10 @@ struct CommissioningRun {
         return say("The contactors stay open. Type \"\(ContactorPermission.words)\" in full, or quit.")
       }
       guard let missing = missingForClosing else {
-        note("contactors: closing confirmed")
+        note(Self.closingConfirmed)
+        // First it is kept, then it is done: after a crash the file says that they may have been closed.
+        out.append(.save)
+        isPermitted = true
         // After three failures the controller waits for a reset; whoever types the words has seen them.
         if observation?.last?.engine.isPrechargeLatched == true { out.append(.order(.reset)) }
         out.append(.order(.close(permission)))
@@ -216,7 +250,7 @@ struct CommissioningRun {
         return
       }
       say("The contactors stay open: \(missing).")
-      fail()
+      fail(missing)
     case .offer(let proposal):
       guard let given = question.answer(typed) else { return say("Expected \(question.expected).") }
       pending = nil
@@ -251,7 +285,7 @@ struct CommissioningRun {
         hint: question.hint)
       state[state.step]?.checks.append(record)
       show(.check(record))
-      return fail()
+      return fail("the step failed")
     }
     stage += 1
   }

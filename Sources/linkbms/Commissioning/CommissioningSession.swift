@@ -1,3 +1,5 @@
+import Analysis
+import Bus
 import Controller
 import Formats
 import HostIO
@@ -28,27 +30,33 @@ struct CommissioningSession {
       try obey(run.start(), &plant, in: &world)
       while run.end == nil {
         if world.isInterrupted {
-          try obey(run.leave(), &plant, in: &world)
+          try obey(run.leave("a signal ended the program"), &plant, in: &world)
           break
         }
         if run.isWatching {
           let step = try plant.step(isFine: run.wantsFineSteps)
+          try tell(&plant, in: &world)
           try obey(run.take(step), &plant, in: &world)
           continue
         }
         guard let question = run.question else { break }
-        guard let line = try answer(question, in: &world) else {
-          try obey(run.leave(), &plant, in: &world)
+        plant.rest()
+        guard let line = try answer(question, &plant, in: &world) else {
+          let isSignal = world.isInterrupted
+          try obey(run.leave(isSignal ? "a signal ended the program" : "nobody answered"), &plant, in: &world)
           // A step that failed, and a script that says nothing to that: the failure is the result.
-          if question.id == "again" { break }
+          if question.id == "again" || isSignal { break }
           throw WorldError(
             message: "no answer to \(run.step.number).\(question.id): \(question.text) The state is kept; --resume goes on here")
         }
+        try tell(&plant, in: &world)
         try obey(run.answer(line), &plant, in: &world)
       }
     } catch {
-      // Whatever went wrong, the contactors open.
+      // Whatever went wrong, the contactors open, and the state says so where it can be written.
       try? plant.perform(.hold)
+      _ = run.leave("\(error)")
+      try? save()
       throw error
     }
     guard run.end == .finished else { return .findings }
@@ -75,6 +83,27 @@ struct CommissioningSession {
     try world.flush()
   }
 
+  /// Keeps a second commissioning away from the state file.
+  static func lock(_ path: String) throws(WorldError) -> FileLock {
+    if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try? FileNames.makeFolder(String(path[..<slash])) }
+    let since = CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns))
+    do throws(FileLock.Failure) {
+      return try FileLock(path, owner: "process \(FileLock.process), since \(since) UTC")
+    } catch {
+      switch error {
+      case .taken(let owner):
+        throw WorldError(
+          message: "\(path): another commissioning works with it (\(owner)): end that one first, or name another file with --state")
+      case .refused(let why): throw WorldError(message: why.description)
+      }
+    }
+  }
+
+  /// What the plant says by itself.
+  private func tell(_ plant: inout some CommissioningPlant, in world: inout some World) throws(WorldError) {
+    for note in plant.takeNotes() { try world.print("  ! " + note) }
+  }
+
   private func save() throws(WorldError) {
     if let slash = statePath.lastIndex(of: "/"), slash > statePath.startIndex {
       try? FileNames.makeFolder(String(statePath[..<slash]))
@@ -97,7 +126,9 @@ struct CommissioningSession {
   }
 
   /// From the script, by `--yes`, or from the person.
-  private mutating func answer(_ question: Question, in world: inout some World) throws -> String? {
+  private mutating func answer(
+    _ question: Question, _ plant: inout some CommissioningPlant, in world: inout some World
+  ) throws -> String? {
     let shown = text.question(question)
     if script != nil || saysYes {
       if let given = script?.answer(question.id, step: run.step.number) ?? assumed(question) {
@@ -107,7 +138,7 @@ struct CommissioningSession {
       if script != nil { return nil }
     }
     for line in text.wrapped(shown, indent: 2) { try world.print(line) }
-    return try world.ask("\(run.step.number)> ")
+    return try world.ask("\(run.step.number)> ") { plant.takeNotes().map { "  ! \($0)\n" }.joined() }
   }
 
   /// What `--yes` answers: never a confirmation, and never what a step that failed is to do.

@@ -101,6 +101,7 @@ struct Observation: Sendable {
     for index in 0..<step.engine.events.count {
       if case .prechargeFailed = step.engine.events[index].kind, prechargeFailure == nil { prechargeFailure = step.engine.reason }
     }
+    for case .prechargeFailed in step.events where prechargeFailure == nil { prechargeFailure = step.engine.reason }
     if contactors.contains(.precharge), prechargeAt == nil { prechargeAt = step.time }
     if contactors.contains(.positive), positiveAt == nil { positiveAt = step.time }
     // A second attempt would draw a second curve over the first.

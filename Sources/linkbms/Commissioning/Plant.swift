@@ -37,9 +37,21 @@ struct PlantStep: Sendable {
   var frames: [CANRecord]
   /// Whether inverter and battery have exchanged all they want; `nil` = this plant cannot tell.
   var isOnline: Bool?
+  /// What happened since the step before, where more than one step of the controller may lie between.
+  var events: [Event.Kind] = []
+  /// Why a permission to close was taken back by the plant itself; `nil` = it was not.
+  var revoked: String?
 }
 
-/// The system behind commissioning: simulated now, live when it is built.
+/// What a part of the system says of itself, for the report.
+struct PlantFact: Sendable, Equatable {
+  var part: String
+  var text: String
+  /// The controller is this program.
+  static var controller: PlantFact { PlantFact(part: "controller", text: "linkbms \(Version.text)") }
+}
+
+/// The system behind commissioning: simulated, or live.
 ///
 /// What each has to keep: its controller starts with the contactors held open; `hold` stands above everything that would let them go
 /// again by itself (a live controller ends the holds of its own doubts: this one it must not end); only `close` ends it. While a person
@@ -55,4 +67,19 @@ protocol CommissioningPlant {
   /// Waits for the next step of the controller.
   /// - Parameter isFine: as many steps as there can be: a precharge takes a tenth of a second.
   mutating func step(isFine: Bool) throws(WorldError) -> PlantStep
+  /// Somebody thinks about a question: steps until the next `step` are nobody's.
+  mutating func rest()
+  /// What it has to say by itself since the last call: lines for the person.
+  mutating func takeNotes() -> [String]
+  /// Which program, chains and lines it was.
+  var identity: [PlantFact] { get }
+}
+
+extension CommissioningPlant {
+  /// Time stands still.
+  mutating func rest() {}
+  /// Nothing but the program.
+  var identity: [PlantFact] { [.controller] }
+  /// Nothing.
+  mutating func takeNotes() -> [String] { [] }
 }

@@ -46,10 +46,10 @@ struct ShellWorld: World {
   /// The prompt's own line editor; `nil` in scripts, whose lines are commands and no answers.
   var asked: AskedLines?
 
-  mutating func ask(_ prompt: String) throws(WorldError) -> String? {
+  mutating func ask(_ prompt: String, above: () -> String) throws(WorldError) -> String? {
     guard let asked else { throw WorldError(message: "nobody can be asked in a script: give the answers in a file") }
     try flush()
-    return try asked.next(prompt)
+    return try asked.next(prompt, above: above)
   }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }

@@ -9,6 +9,9 @@ struct CommissionPage {
   var html: String {
     var body = "<h1>\(escaped(report.verdict))</h1>\n"
     body += "<p class=facts>Plant \(escaped(report.plant)) · \(escaped(report.date)) · linkbms \(Version.text)</p>\n"
+    body += "<table><tbody>"
+    for fact in report.identity { body += "<tr><td>\(escaped(fact.part))</td><td>\(escaped(fact.text))</td></tr>" }
+    body += "</tbody></table>\n"
     body += "<table><thead><tr><th>Step</th><th></th><th>Verdict</th></tr></thead><tbody>\n"
     for record in report.state.records {
       body += "<tr><td>\(record.number)</td><td>\(escaped(record.title))</td><td class=\(record.verdict.rawValue)>"

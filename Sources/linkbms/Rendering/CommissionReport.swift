@@ -19,8 +19,13 @@ struct CommissionReport {
   let plant: String
   /// When it was written, for people.
   let date: String
+  /// Program, chains and lines.
+  let identity: [PlantFact]
 
-  init(_ state: CommissioningState, _ configuration: Configuration, plant: String, date: String) {
+  init(
+    _ state: CommissioningState, _ configuration: Configuration, plant: String, date: String, identity: [PlantFact] = [.controller]
+  ) {
+    self.identity = identity
     self.state = state
     self.configuration = configuration
     self.plant = plant
@@ -62,6 +67,7 @@ struct CommissionReport {
 
   private var markdown: String {
     var lines = ["# \(verdict)", "", "Plant: `\(plant)`. \(date). linkbms \(Version.text).", ""]
+    lines += ["| part | |", "|---|---|"] + identity.map { "| \(cell($0.part)) | \(cell($0.text)) |" } + [""]
     lines += ["| step | title | verdict |", "|---|---|---|"]
     lines += state.records.map {
       "| \($0.number) | \(cell($0.title)) | \($0.verdict.rawValue)\($0.reason.isEmpty ? "" : ": " + cell($0.reason)) |"
@@ -121,6 +127,9 @@ struct CommissionReport {
       "\"verdict\":\(JSONText.quoted(verdict))", "\"plant\":\(JSONText.quoted(plant))", "\"tool\":\"linkbms \(Version.text)\"",
       "\"date\":\(JSONText.quoted(date))",
     ]
+    fields.append(
+      "\"system\":[\(identity.map { "{\"part\":\(JSONText.quoted($0.part)),\"text\":\(JSONText.quoted($0.text))}" }.joined(separator: ","))]"
+    )
     fields.append("\"finished\":\(state.step > 16)")
     fields.append("\"steps\":[\n\(state.records.map(CommissioningStateFile.record).joined(separator: ",\n"))]")
     if let figures = PrechargeFigures(state.curve) {

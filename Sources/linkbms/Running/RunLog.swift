@@ -95,6 +95,8 @@ struct RunText {
     case .input(let place): "input \(place + 1) keeps them open"
     case .fault(let what): what
     case .stopping(let why): "stop: \(why)"
+    case .ordered(let why): "held by order: \(why)"
+    case .opened(let status): "the controller has opened them by itself: \(status.word)"
     }
   }
 
@@ -124,7 +126,7 @@ extension Doubt {
   /// Belongs to a start or an end.
   var isExpected: Bool {
     switch self {
-    case .starting, .stopping: true
+    case .starting, .stopping, .ordered: true
     default: false
     }
   }

@@ -20,6 +20,8 @@ struct RunLoop {
     var service: ServiceNotifier?
     /// µs of the wall clock between two signs of life, where systemd wants them.
     var watchdog_us: Int64?
+    /// Whether somebody else looks at the signals.
+    var ignoresSignals = false
   }
 
   /// Where a recording goes.
@@ -53,6 +55,9 @@ struct RunLoop {
   var gpio: RunGPIO?
   /// The master's pages, where they are served.
   var pages: RunPages?
+  /// Who wants to see every control step.
+  var feed: PlantFeed?
+  private var feeding = PlantFeed.Gathering()
   /// Where a configuration from the pages is saved; `nil` = it lasts as long as the run.
   var configurationPath: String?
 
@@ -71,6 +76,8 @@ struct RunLoop {
   }
 
   var now_us: Int64 { clock.now_us }
+  /// What ports and lines are called.
+  var partNames: (ports: [String], lines: [String]) { (parts.ports.map(\.name), parts.lines.map(\.name)) }
   /// That the machine could not keep the speed that was asked for; `nil` if it did.
   var slowness: String? { clock.slowness }
 
@@ -84,11 +91,13 @@ struct RunLoop {
     watchLines(now)
     var rounds = 0
     repeat {
+      let steps = runtime.steps
       runtime.advance(now_us: now)
+      writeNotes()
+      if runtime.steps != steps { showStep(now) }
       rounds += 1
     } while exchange(now) && rounds < 10_000
     if runtime.steps != before, before > 0 { lateness.add(runtime.lateness_us) }
-    writeNotes()
     store(now)
     if runtime.steps != before {
       showLines(now)
@@ -124,6 +133,7 @@ struct RunLoop {
             heardAt_ns = heardAt_ns ?? PortPoller.now_ns
             runtime.receive(record.frame, port: place, now_us: now)
             pages?.add(record.frame, .received, port: place, time_ns: runtime.time_ns)
+            if feed != nil { feeding.add(record) }
           case .lost(let why): runtime.lost(.port(place), why.description, now_us: now)
           case .returned: runtime.returned(.port(place), now_us: now)
           }
@@ -182,6 +192,12 @@ struct RunLoop {
         guard try port.send(frame) == .sent else { return runtime.refused(place) }
         runtime.sent(place)
         pages?.add(frame, .transmitted, port: place, time_ns: runtime.time_ns)
+        if feed != nil {
+          feeding.add(
+            CANRecord(
+              time: Timestamp(nanoseconds: runtime.time_ns), precision: .nanoseconds, bus: RecordingText.port(place),
+              direction: .transmitted, frame: frame))
+        }
         if let heard = heardAt_ns {
           answers.add((PortPoller.now_ns - heard) / 1000)
           heardAt_ns = nil
@@ -195,10 +211,19 @@ struct RunLoop {
       let (level, words) = text.note(note.kind)
       logger.log(level: level, "\(words)")
       if case .event(let event) = note.kind {
+        if feed != nil { feeding.events.append(event) }
         let time = runtime.settings.start_ns &+ note.time_us &* 1000
         pages?.add(Event(time_ns: time, kind: event), runtime.engine.configuration)
       }
     }
+  }
+
+  /// Shows a control step to whoever follows each.
+  private mutating func showStep(_ now: Int64) {
+    guard let feed else { return }
+    var step = feeding.step(runtime)
+    if case .opened? = runtime.revokedBy {} else { step.revoked = runtime.revokedBy.map(text.doubt) }
+    if !feed.add(step) { runtime.doubt(.fault("nobody follows the controller any more"), now_us: now) }
   }
 
   // MARK: Files
@@ -271,7 +296,7 @@ struct RunLoop {
   var reload: ((inout RunLoop) -> Void)?
 
   private mutating func watchSignals(_ now: Int64) {
-    guard let signal = Signals.stopRequest else { return }
+    guard !parts.ignoresSignals, let signal = Signals.stopRequest else { return }
     Signals.clearStop()
     if signal == 1 { reload?(&self) } else { stop(signal == 15 ? "SIGTERM" : signal == 2 ? "SIGINT" : "signal \(signal)") }
   }

@@ -126,7 +126,7 @@ import Testing
     var rig = try CommissioningRig(CommissioningRig.scenario("good-one-chain"))
     rig.go(until: "clamp")
     #expect(rig.plant.step(isFine: false).engine.outputs.contactors == [.negative, .positive])
-    rig.obey(word.map { rig.run.answer($0) } ?? rig.run.leave())
+    rig.obey(word.map { rig.run.answer($0) } ?? rig.run.leave("the test"))
     for _ in 0..<40 { _ = rig.plant.step(isFine: false) }
     #expect(rig.plant.step(isFine: false).engine.outputs.contactors.isEmpty)
   }

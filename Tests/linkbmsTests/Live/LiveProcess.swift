@@ -50,8 +50,8 @@ final class LiveProcess {
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
   /// Waits for the end: status, or minus the signal.
-  func end() -> Int32 {
-    guard LiveProcess.wait(until: { !process.isRunning }) else { return .min }
+  func end(within seconds: Double = 60) -> Int32 {
+    guard LiveProcess.wait(seconds, until: { !process.isRunning }) else { return .min }
     return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
   }
 }

@@ -75,7 +75,7 @@ struct MemoryWorld: World {
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError) { self.bytes += bytes }
   mutating func note(_ line: String) { notes.append(line) }
   mutating func showProgress(_ line: String?) {}
-  mutating func ask(_ prompt: String) throws(WorldError) -> String? { nil }
+  mutating func ask(_ prompt: String, above: () -> String) throws(WorldError) -> String? { nil }
   mutating func library(_ options: DefinitionOptions) throws(WorldError) -> DefinitionLibrary { try definitions.library(options) }
 
   /// Parses and runs a command.
