@@ -80,7 +80,7 @@ struct QuantityWatch: Sendable {
     /// Changes since the extent was brought up to date.
     var count: UInt64 = 0
 
-    /// Takes a value that is nothing special. One call, so that the array is asked once whether it is ours alone.
+    /// Takes a value that is nothing special.
     @inline(__always) mutating func take(_ value: Int64) -> Bool {
       guard value >= lowest, value <= highest, (value &- last).magnitude <= step.magnitude else { return false }
       last = value
@@ -88,8 +88,8 @@ struct QuantityWatch: Sendable {
       return true
     }
   }
-  /// By raw quantity. A `QuantityValues` would be copied for every look.
-  private var usual: [Usual]
+  /// By raw quantity, in place: an array would be asked for every value whether it is ours alone.
+  private var usual: InlineArray<64, Usual> = InlineArray(repeating: Usual())
   private var known: UInt64 = 0
 
   /// The latest values.
@@ -195,7 +195,6 @@ struct QuantityWatch: Sendable {
 
   init(_ definition: Definition?, _ book: RuleBook) {
     limits = Limits(book, definition?.protocolName)
-    usual = [Usual](repeating: Usual(), count: Quantity.allCases.count)
     extents = [Extent](repeating: Extent(), count: Quantity.allCases.count)
     ranges = [ClosedRange<Int64>?](repeating: nil, count: Quantity.allCases.count)
     for (name, signal) in definition?.sidecar.quantities ?? [:] {
@@ -212,7 +211,8 @@ struct QuantityWatch: Sendable {
 
   /// A value that a frame carries, by raw quantity.
   @inline(__always) mutating func set(_ index: Int, _ value: Int64, _ mark: IDFacts.Mark) {
-    if index == QuantityWatch.soc || !usual[index].take(value) { setUnusual(index, value, mark) }
+    if !usual[index & 63].take(value) { setUnusual(index, value, mark) }
+    if index == QuantityWatch.soc { step(value, mark) }
   }
 
   private static let soc = Int(Quantity.soc.rawValue)
@@ -251,11 +251,10 @@ struct QuantityWatch: Sendable {
       usual[index].highest = min(extents[index].highest, possible.upperBound)
       if let range = ranges[index] { usual[index].step = (range.upperBound - range.lowerBound) / 2 }
     }
-    if index == QuantityWatch.soc { step(value, mark) }
   }
 
   private mutating func step(_ value: Int64, _ mark: IDFacts.Mark) {
-    if let last = lastSoc, Double(((value &- last.value).magnitude)) > limits.socStep * 1000,
+    if let last = lastSoc, value != last.value, Double(((value &- last.value).magnitude)) > limits.socStep * 1000,
       Double(mark.time &- last.time) < limits.socSeconds * 1e9
     {
       if socSteps == 0 {

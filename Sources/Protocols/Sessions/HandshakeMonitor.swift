@@ -37,6 +37,47 @@ public struct HandshakeMonitor: Sendable {
     public var firstAsked: Mark?
     /// Frames of the answer that came twice for one question.
     public var repeated: UInt64 = 0
+
+    /// A question.
+    mutating func ask(_ mark: Mark) {
+      if asked == 0 { firstAsked = mark }
+      asked &+= 1
+    }
+
+    /// Nothing more of an answer is waited for.
+    /// - Parameters:
+    ///   - asked: the question.
+    ///   - seen: what has come, as bits of the answer's places, and when the last of it did.
+    ///   - all: what there may be, and must be.
+    mutating func conclude(asked mark: Mark, seen: UInt32, last_us: Int64, all: UInt32, required: UInt32, within_us: Int64) {
+      guard seen != 0 else {
+        if unanswered == 0 { firstUnanswered = mark }
+        unanswered &+= 1
+        unansweredInRow &+= 1
+        mostUnansweredInRow = max(mostUnansweredInRow, unansweredInRow)
+        lastUnanswered = mark
+        return
+      }
+      unansweredInRow = 0
+      var lacking = all & ~seen
+      while lacking != 0 {
+        missing[lacking.trailingZeroBitCount] &+= 1
+        lacking &= lacking &- 1
+      }
+      guard seen & required == required else {
+        if incomplete == 0 { firstIncomplete = mark }
+        incomplete &+= 1
+        return
+      }
+      complete &+= 1
+      let took = last_us &- mark.time_us
+      longest_us = max(longest_us, took)
+      sum_us &+= took
+      if took > within_us {
+        if late == 0 { firstLate = mark }
+        late &+= 1
+      }
+    }
   }
 
   /// Where in a capture.
@@ -92,11 +133,14 @@ public struct HandshakeMonitor: Sendable {
   private struct Open: Sendable {
     var isOpen = false
     var asked = Mark(record: 0, time_us: 0)
-    var request: UInt64 = 0
+    var reply = Reply()
+  }
+  /// What has come of an answer.
+  private struct Reply: Sendable {
     var seen: UInt32 = 0
     var last_us: Int64 = 0
 
-    /// Whether the place was still free. One call, so that the array is asked once whether it is ours alone.
+    /// Whether the place was still free.
     @inline(__always) mutating func take(_ bit: UInt32, _ time_us: Int64) -> Bool {
       guard seen & bit == 0 else { return false }
       seen |= bit
@@ -105,6 +149,10 @@ public struct HandshakeMonitor: Sendable {
     }
   }
   private var open: [Open]
+  /// The question that was asked last, and what has come of its answer: nearly every answer belongs to it, and it is at hand without a look
+  /// into the array. −1 = none; `settle` brings the array up to date.
+  private var current: Int32 = -1
+  private var currentReply = Reply()
   private var batteryBegan: Int64 = .min
   private var inverterBegan: Int64 = .min
   private var now: Int64 = .min
@@ -112,9 +160,8 @@ public struct HandshakeMonitor: Sendable {
   private var values = QuantityValues()
   private var hasBattery = false
   private var openCount = 0
-  /// What a message may cause, and when it was heard last.
+  /// What a message may cause.
   private struct MessageUse: Sendable {
-    var last_us: Int64 = .min
     /// Its bit among what a state waits for.
     var bit: UInt64 = 0
     /// The only place in the only answer that it has; −1 = none or several.
@@ -128,7 +175,12 @@ public struct HandshakeMonitor: Sendable {
     var endPlace: Int32 = 0
   }
   /// By message.
-  private var uses: [MessageUse]
+  private let uses: [MessageUse]
+  /// When each message was heard last, µs: of the first ones in place, of the others beyond.
+  private var heard: InlineArray<64, Int64> = InlineArray(repeating: .min)
+  private var heardBeyond: [Int64]
+  /// Messages that a transition waits for before it can be complete: only they make another look worthwhile.
+  private var wakes: UInt64 = 0
   /// The messages that a transition out of the state of a side waits for, a bit each (the last one for all from the 64th on), and those of
   /// every state. Most frames cause nothing: one look tells.
   private var batteryHears: UInt64 = 0
@@ -175,6 +227,7 @@ public struct HandshakeMonitor: Sendable {
       uses.append(use)
     }
     (self.uses, answerPlaces, requestAnswers) = (uses, places, answers)
+    heardBeyond = [Int64](repeating: .min, count: max(0, plan.messages.count - 64))
     batteryHearing = HandshakeMonitor.hearing(battery)
     inverterHearing = HandshakeMonitor.hearing(inverter)
     batteryHears = batteryHearing.first ?? 0
@@ -204,7 +257,9 @@ public struct HandshakeMonitor: Sendable {
   ///   - isFromInverter: which side's message it is.
   public mutating func take(_ head: UInt64, message: Int, isFromInverter: Bool, mark: Mark) {
     if mark.time_us >= nextDeadline { advance(mark) } else { note(mark.time_us) }
-    let use = hear(message, mark.time_us)
+    let use = uses[message]
+    hear(message, mark.time_us)
+    if use.bit & wakes != 0 { wake() }
     if isFromInverter {
       if use.firstAnswer < use.endAnswer { ask(head, use, mark) }
       // Each side hears the other.
@@ -228,11 +283,17 @@ public struct HandshakeMonitor: Sendable {
     }
   }
 
-  @inline(__always) private mutating func hear(_ message: Int, _ time_us: Int64) -> MessageUse {
-    // Read before it is written: a read of the whole right behind a write of a part waits until the write has reached the cache.
-    let use = uses[message]
-    uses[message].last_us = time_us
-    return use
+  @inline(__always) private mutating func hear(_ message: Int, _ time_us: Int64) {
+    if message < 64 { heard[message] = time_us } else { heardBeyond[message &- 64] = time_us }
+  }
+
+  private func lastHeard(_ message: Int) -> Int64 { message < 64 ? heard[message] : heardBeyond[message &- 64] }
+
+  /// What was missing has come: the states are looked at again.
+  @inline(never) private mutating func wake() {
+    wakes = 0
+    batteryStep = .min
+    inverterStep = .min
   }
 
   @inline(never) private mutating func meetBattery() {
@@ -259,9 +320,10 @@ public struct HandshakeMonitor: Sendable {
 
   /// The capture has ended. A question of the last moment, whose answer may have been cut off, is not counted.
   public mutating func finish() {
+    settle()
     for index in open.indices where open[index].isOpen {
       let waited = now &- open[index].asked.time_us
-      if waited >= 1_000_000 || open[index].seen == wanted[index].required {
+      if waited >= 1_000_000 || open[index].reply.seen == wanted[index].required {
         conclude(index)
       } else {
         open[index].isOpen = false
@@ -279,25 +341,44 @@ public struct HandshakeMonitor: Sendable {
     for place in Int(use.firstAnswer)..<Int(use.endAnswer) {
       let index = Int(requestAnswers[place])
       guard holds(battery.answers[index].conditions, head, isOfBattery: true) else { continue }
+      settle()
       if open[index].isOpen { conclude(index) }
-      if tallies[index].asked == 0 { tallies[index].firstAsked = mark }
-      tallies[index].asked &+= 1
+      tallies[index].ask(mark)
       openCount += 1
-      open[index] = Open(isOpen: true, asked: mark, request: head, seen: 0, last_us: mark.time_us)
+      open[index] = Open(isOpen: true, asked: mark, reply: Reply(last_us: mark.time_us))
+      current = Int32(truncatingIfNeeded: index)
+      currentReply = Reply(last_us: mark.time_us)
     }
+  }
+
+  /// Writes what has come of the latest question to where that of the others stands.
+  @inline(__always) private mutating func settle() {
+    guard current >= 0 else { return }
+    open[Int(current)].reply = currentReply
+    current = -1
   }
 
   @inline(__always) private mutating func answer(_ use: MessageUse, _ mark: Mark) {
     if use.onlyAnswer >= 0 {
-      let index = Int(use.onlyAnswer)
-      if open[index].isOpen, !open[index].take(use.onlyBit, mark.time_us) { tallies[index].repeated &+= 1 }
+      if use.onlyAnswer == current {
+        if !currentReply.take(use.onlyBit, mark.time_us) { tallies[Int(current)].repeated &+= 1 }
+      } else {
+        answerEarlier(use, mark)
+      }
     } else if use.firstPlace < use.endPlace {
       answerSeveral(use, mark)
     }
   }
 
+  /// An answer to another question than the latest.
+  @inline(never) private mutating func answerEarlier(_ use: MessageUse, _ mark: Mark) {
+    let index = Int(use.onlyAnswer)
+    if open[index].isOpen, !open[index].reply.take(use.onlyBit, mark.time_us) { tallies[index].repeated &+= 1 }
+  }
+
   /// A message that stands in several answers, or more than once in one.
   @inline(never) private mutating func answerSeveral(_ use: MessageUse, _ mark: Mark) {
+    settle()
     var place = Int(use.firstPlace)
     let end = Int(use.endPlace)
     while place < end {
@@ -306,7 +387,7 @@ public struct HandshakeMonitor: Sendable {
       let isWanted = open[index].isOpen
       var isTaken = !isWanted
       while place < end, Int(answerPlaces[place].answer) == index {
-        if !isTaken { isTaken = open[index].take(answerPlaces[place].bit, mark.time_us) }
+        if !isTaken { isTaken = open[index].reply.take(answerPlaces[place].bit, mark.time_us) }
         place += 1
       }
       if !isTaken { tallies[index].repeated &+= 1 }
@@ -314,57 +395,34 @@ public struct HandshakeMonitor: Sendable {
   }
 
   private mutating func conclude(_ index: Int) {
-    let seen = open[index].seen
-    let mark = open[index].asked
+    settle()
+    let question = open[index]
     open[index].isOpen = false
     openCount -= 1
-    guard seen != 0 else {
-      if tallies[index].unanswered == 0 { tallies[index].firstUnanswered = mark }
-      tallies[index].unanswered &+= 1
-      tallies[index].unansweredInRow &+= 1
-      tallies[index].mostUnansweredInRow = max(tallies[index].mostUnansweredInRow, tallies[index].unansweredInRow)
-      tallies[index].lastUnanswered = mark
-      return
-    }
-    tallies[index].unansweredInRow = 0
-    var missing = wanted[index].all & ~seen
-    while missing != 0 {
-      tallies[index].missing[missing.trailingZeroBitCount] &+= 1
-      missing &= missing &- 1
-    }
-    guard seen & wanted[index].required == wanted[index].required else {
-      if tallies[index].incomplete == 0 { tallies[index].firstIncomplete = mark }
-      tallies[index].incomplete &+= 1
-      return
-    }
-    tallies[index].complete &+= 1
-    let took = open[index].last_us &- mark.time_us
-    tallies[index].longest_us = max(tallies[index].longest_us, took)
-    tallies[index].sum_us &+= took
-    if took > battery.answers[index].within_us {
-      if tallies[index].late == 0 { tallies[index].firstLate = mark }
-      tallies[index].late &+= 1
-    }
+    tallies[index].conclude(
+      asked: question.asked, seen: question.reply.seen, last_us: question.reply.last_us, all: wanted[index].all,
+      required: wanted[index].required, within_us: battery.answers[index].within_us)
   }
 
   @inline(__always) private func holds(_ range: Range<Int>, _ head: UInt64, isOfBattery: Bool) -> Bool {
-    if range.isEmpty { return true }
-    return isOfBattery ? holds(battery.conditions[range], head) : holds(inverter.conditions[range], head)
+    range.isEmpty || areMet(range, head, isOfBattery: isOfBattery)
   }
 
-  private func holds(_ conditions: ArraySlice<ConditionPlan>, _ head: UInt64) -> Bool {
-    var index = conditions.startIndex
-    while index < conditions.endIndex {
-      var isMet = false
-      repeat {
-        let condition = conditions[index]
-        let value = signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
-        if condition.isAddress ? address == nil || Int64(address ?? 0) == value : value == condition.raw { isMet = true }
-        index += 1
-      } while index < conditions.endIndex && conditions[index].isAlternative
-      if !isMet { return false }
+  /// By index: a slice of the conditions would count references for every question.
+  private func areMet(_ range: Range<Int>, _ head: UInt64, isOfBattery: Bool) -> Bool {
+    var isMet = true
+    for index in range {
+      let condition = isOfBattery ? battery.conditions[index] : inverter.conditions[index]
+      // An alternative of the one before; else the one before had to be met.
+      if !condition.isAlternative || index == range.lowerBound {
+        if !isMet { return false }
+        isMet = false
+      }
+      if isMet { continue }
+      let value = signals[Int(condition.signal)].raw(head, swapped: head.byteSwapped)
+      isMet = condition.isAddress ? address.map { Int64($0) == value } ?? true : value == condition.raw
     }
-    return true
+    return isMet
   }
 
   // MARK: States
@@ -422,14 +480,17 @@ public struct HandshakeMonitor: Sendable {
       case .heard: break
       case .complete(let messages, let within):
         isDue = true
-        next = .min
-        for place in messages {
-          let last = uses[Int(message(side, place))].last_us
-          if last == .min || now &- last > within { isDue = false }
+        for place in messages where isDue {
+          let message = Int(self.message(side, place))
+          let last = lastHeard(message)
+          guard last == .min || now &- last > within else { continue }
+          // Before this one comes again it cannot be complete.
+          wakes |= HandshakeMonitor.bit(message)
+          isDue = false
         }
       case .silence(let messages, let time):
         var last = began
-        for place in messages { last = max(last, uses[Int(message(side, place))].last_us) }
+        for place in messages { last = max(last, lastHeard(Int(message(side, place)))) }
         isDue = now &- last >= time
         // Whatever is heard until then moves it further away.
         next = min(next, last &+ time)
