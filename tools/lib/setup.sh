@@ -10,6 +10,13 @@ cd "$root"
 release_flags=(-c release -Xswiftc -static-stdlib)
 
 say() { printf '%s\n' "$*" >&2; }
+# Begins a stage of a long script, and says how long the one before took.
+stage() {
+  stage_end
+  stage_began=$SECONDS
+  say "== $1"
+}
+stage_end() { [ -z "${stage_began:-}" ] || say "   $((SECONDS - stage_began)) s"; }
 fail() { say "$(basename "$0"): $*"; exit 2; }
 
 need_swift() {
