@@ -12,7 +12,7 @@ final class LiveHub {
 
   /// How an address becomes an open bus; tests put buses of their own here.
   /// The second word: whether nothing at all is wanted of the adapter but listening, not even an acknowledgement.
-  var open: (_ address: String, _ listenOnly: Bool) throws -> any BusPort = LiveHub.openDevice
+  var open: (_ address: String, _ listenOnly: Bool) throws -> any BusPort
   /// Whether sending needs `arm` first: at the prompt and in scripts.
   let needsArm: Bool
   /// Buses on which may be sent, as they were typed.
@@ -28,10 +28,11 @@ final class LiveHub {
   /// The worst that ended jobs came to.
   private(set) var worst = ExitStatus.done
 
-  init(needsArm: Bool) { self.needsArm = needsArm }
-
-  private static func openDevice(_ text: String, listenOnly: Bool) throws -> any BusPort {
-    try PortOpener.open(try PortAddress(text), listenOnly: listenOnly)
+  init(needsArm: Bool) {
+    self.needsArm = needsArm
+    // Jobs beside one another may work with one adapter.
+    let sharing = PortSharing()
+    open = { address, listenOnly in try sharing.open(try PortAddress(address), listenOnly: listenOnly) }
   }
 
   // MARK: Opening
