@@ -145,3 +145,8 @@ int ports_can_set_filters(int descriptor, const ports_can_filter *filters, int c
   if (setsockopt(descriptor, SOL_CAN_RAW, CAN_RAW_FILTER, raw, (socklen_t)(count * sizeof raw[0])) != 0) return errno;
   return setsockopt(descriptor, SOL_CAN_RAW, CAN_RAW_JOIN_FILTERS, &join, sizeof join) == 0 ? 0 : errno;
 }
+
+int ports_can_take_own_frames(int descriptor) {
+  int on = 1;
+  return setsockopt(descriptor, SOL_CAN_RAW, CAN_RAW_RECV_OWN_MSGS, &on, sizeof on) == 0 ? 0 : errno;
+}

@@ -17,7 +17,7 @@ public final class InputLines {
     var source = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     guard descriptor >= 0, poll(&source, 1, 0) > 0 else { return [] }
     var lines: [String] = []
-    if stream.receive({ lines.append($0) }) != nil { descriptor = -1 }
+    if stream.receive({ lines.append(String(decoding: $0, as: UTF8.self)) }) != nil { descriptor = -1 }
     return lines
   }
 }

@@ -8,7 +8,8 @@ counters, bus-off and restart. Commands come line by line through a named pipe:
   echo "0 bus-off 0 255" > PIPE adapter 0: a state, its receive and its transmit error counter
 
 States: active warning passive bus-off; bus errors: stuff form ack bit0 bit1 crc; overrun.
-Adapters that are set to different bit rates do not hear each other: whoever sends goes off the bus.
+Adapters that are set to different bit rates do not hear each other: whoever sends goes off the bus. Where the other is closed or
+listens only, nobody acknowledges: a frame stays with the sender until somebody does, or the sender is closed.
 The driver's messages were read from its source; only what it needs is here."""
 import os
 import select
@@ -47,6 +48,7 @@ class Adapter:
         self.stock = {FRAMES_IN: [], ANSWERS: []}  # data that waits for a read
         self.is_open = self.is_off = self.is_silent = False
         self.rate = 0
+        self.held = []  # frames that nobody acknowledged, with the kernel's numbers of the transfers
 
     def give(self, endpoint, data):
         self.stock[endpoint].append(data)
@@ -68,7 +70,9 @@ class Adapter:
                 waiting = [list_ for list_ in self.wanted.values() if victim in list_]
                 for list_ in waiting:
                     list_.remove(victim)
-                self.usb.unlinked(number, bool(waiting))
+                is_held = any(transfer[0] == victim for transfer in self.held)
+                self.held = [transfer for transfer in self.held if transfer[0] != victim]
+                self.usb.unlinked(number, bool(waiting) or is_held)
                 continue
             _, number, endpoint, is_in, length, setup, data = request
             if endpoint == 0:
@@ -77,9 +81,13 @@ class Adapter:
                 self.wanted[endpoint].append(number)
                 if self.stock[endpoint]:
                     self.give(endpoint, self.stock[endpoint].pop())
-            else:
+            elif endpoint == COMMANDS:
                 self.usb.reply(number, length=length)
-                (self.command if endpoint == COMMANDS else self.transmit)(data)
+                self.command(data)
+            else:
+                self.held.append((number, length, data))
+                if len(self.held) == 1:
+                    self.transmit()
 
     def control(self, number, length, kind, request, value, _index, _length):
         if (kind, request) == (0x80, 6):  # a descriptor
@@ -101,17 +109,28 @@ class Adapter:
         if word == SET_OPEN and self.is_off:
             self.is_off = False
             self.report("active")
+        if word == SET_OPEN:
+            for other in adapters:
+                other.transmit()
 
-    def transmit(self, message):
-        if not self.is_open or self.is_silent:
-            return
-        listeners = [other for other in adapters if other is not self and other.is_open]
-        if any(other.rate != self.rate for other in listeners):
-            self.report("bus-off", 0, 255)
-            return
-        number, = struct.unpack(">I", message[2:6])
-        for other in listeners:
-            other.message(0, message[1], number, message[6], message[7:15])
+    def transmit(self):
+        while self.held:
+            listeners = [other for other in adapters if other is not self and other.is_open]
+            is_alone = all(other.is_silent for other in listeners)
+            if self.is_open and not self.is_silent and is_alone:
+                self.report("ack", 0, 128)
+                self.report("passive", 0, 128)
+                return
+            number, length, message = self.held.pop(0)
+            self.usb.reply(number, length=length)
+            if not self.is_open or self.is_silent:
+                continue
+            if any(other.rate != self.rate for other in listeners):
+                self.report("bus-off", 0, 255)
+                continue
+            identifier, = struct.unpack(">I", message[2:6])
+            for other in listeners:
+                other.message(0, message[1], identifier, message[6], message[7:15])
 
 
 adapters = [Adapter(0), Adapter(1)]

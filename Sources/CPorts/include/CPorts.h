@@ -67,6 +67,8 @@ int ports_can_send(int descriptor, const ports_can_frame *frame);
 typedef struct {
   uint32_t id, mask;
 } ports_can_filter;
+// From now on the socket hears what it sent itself, once it was on the bus. 0, or errno.
+int ports_can_take_own_frames(int descriptor);
 // 0, or errno. `all` = a frame must pass every filter, instead of any.
 int ports_can_set_filters(int descriptor, const ports_can_filter *filters, int count, bool all);
 

@@ -95,7 +95,7 @@ extension Site {
   // MARK: The second confirmation
 
   func confirmation(_ request: PageRequest, _ command: GatewayCommand, title: String, lines: [String]) -> PageResponse {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SecretNumbers()
     guard let cookie = request.cookies[Site.cookie], let session = session(request),
       let token = withDoors({ $0.ask(command, session: cookie, now: request.now, using: &generator) })
     else { return login(request, status: 401) }

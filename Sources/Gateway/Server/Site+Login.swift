@@ -69,7 +69,7 @@ extension Site {
 
   /// A new login, and the cookie that stands for it.
   func beginSession(_ request: PageRequest) -> (token: String, header: (String, String)) {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SecretNumbers()
     let token = withDoors { $0.begin(request.address, now: request.now, using: &generator) }
     let attributes = "Path=/; HttpOnly; SameSite=Strict; Max-Age=43200\(request.isSecure ? "; Secure" : "")"
     return (token, ("set-cookie", "\(Site.cookie)=\(token); \(attributes)"))

@@ -42,8 +42,7 @@ public final class Site: Pages, Sendable {
     self.version = version
     archive = history.map { HistoryArchive($0) }
     self.passwords = passwords
-    var generator = SystemRandomNumberGenerator()
-    setupCode = passwords.isSet ? nil : (0..<8).map { _ in String(UInt8.random(in: 0...9, using: &generator)) }.joined()
+    setupCode = passwords.isSet ? nil : (0..<8).map { _ in String(UInt8.random(in: 0...9)) }.joined()
   }
 
   /// What is known now.

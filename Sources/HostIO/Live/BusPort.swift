@@ -16,6 +16,9 @@ public protocol BusPort: AnyObject {
   /// Hands a frame to the bus.
   /// - Returns: `.full` where there is no room just now (ENOBUFS, EAGAIN), or the bus is lost: try again a little later.
   func send(_ frame: CANFrame) throws(PortError) -> SendResult
+  /// From now on counts in `counters.confirmed` which of the frames handed over were on the bus, acknowledged by another node.
+  /// - Returns: whether this kind of bus tells.
+  func confirmSending() throws(PortError) -> Bool
   /// What passed since it was opened.
   var counters: PortCounters { get }
   /// Gives the device back. Safe to call twice.
@@ -25,6 +28,8 @@ public protocol BusPort: AnyObject {
 extension BusPort {
   /// Ports that only wait for their descriptor.
   public var wakeTime_ns: Int64? { nil }
+  /// A bus that takes a frame and never tells what became of it.
+  public func confirmSending() throws(PortError) -> Bool { false }
 }
 
 /// Something that came from a live bus.
@@ -51,6 +56,8 @@ public struct PortCounters: Sendable, Equatable {
   public var received: UInt64 = 0
   /// Frames handed to the bus.
   public var sent: UInt64 = 0
+  /// Of these, frames that were on the bus for certain, since `confirmSending`.
+  public var confirmed: UInt64 = 0
   /// Frames that were on the bus and did not reach us, as the kernel counts them.
   public var dropped: UInt64 = 0
   /// Times that a frame could not be sent because there was no room.

@@ -12,7 +12,8 @@ struct BusCommand: ToolCommand {
     discussion: HelpText.discussion(
       "Without IFACE it lists those that are there. With one it shows state, settings and counters, and listens for a second for the "
         + "load. Changing needs rights (root or CAP_NET_ADMIN) and the interface down: together with --up it is taken down, set and "
-        + "brought up again. Listening sends nothing. Exit status: 0 done; 1 the controller is off the bus; 2 could not do it.",
+        + "brought up again. The data bit rate of CAN FD is set with ip link, as the report of an interface that has one says. "
+        + "Listening sends nothing. Exit status: 0 done; 1 the controller is off the bus; 2 could not do it.",
       examples: [
         ("linkbms bus", "list them"), ("linkbms bus can0", "one, with its load"),
         ("linkbms bus can0 --bitrate 500000 --up", "set and bring up"),

@@ -17,11 +17,11 @@ final class ReplayJob: LiveJob {
   private let rounds: Int
   private let isStepping: Bool
   private var queues: [SendQueue]
+  private var watches: [SendWatch]
   private var round = 0
   private var index = 0
   private var begin_ns: Int64 = 0
   private var sent = 0
-  private var stuckSince_ns: Int64?
 
   /// - Parameters:
   ///   - rounds: how often; 0 = until told.
@@ -32,6 +32,7 @@ final class ReplayJob: LiveJob {
     self.rounds = rounds
     self.isStepping = isStepping
     queues = context.ports.map { _ in SendQueue() }
+    watches = context.ports.map { _ in SendWatch() }
     if isStepping {
       context.input = .lines
       context.needsForeground = true
@@ -39,7 +40,7 @@ final class ReplayJob: LiveJob {
   }
 
   var nextWake_ns: Int64 {
-    var next = queues.map(\.nextWake_ns).min() ?? .max
+    var next = min(queues.map(\.nextWake_ns).min() ?? .max, watches.map(\.wake_ns).min() ?? .max)
     if !isStepping, index < items.count { next = min(next, begin_ns &+ items[index].due_ns) }
     return next
   }
@@ -47,10 +48,15 @@ final class ReplayJob: LiveJob {
   func begin(_ now: LiveTime) {
     begin_ns = now.monotonic_ns
     if items.isEmpty { context.isDone = true }
+    do throws(PortError) {
+      for port in watches.indices { try watches[port].begin(context.ports[port]) }
+    } catch { return context.fail("\(error)") }
     wake(now)
   }
 
-  func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {}
+  func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) { watches[port].hear(record.frame) }
+
+  func changed(isThere: Bool, port: Int, _ now: LiveTime) { if !isThere { watches[port].forgive(context.ports[port]) } }
 
   func take(line: String, _ now: LiveTime) {
     guard index < items.count else { return }
@@ -67,24 +73,16 @@ final class ReplayJob: LiveJob {
       queues[items[index].port].add(items[index].frame)
       advance(now)
     }
-    var isEmpty = true
+    var isOver = true
     for port in queues.indices {
       do throws(PortError) { try queues[port].flush(to: context.ports[port], now.monotonic_ns) } catch {
         return context.fail("\(error)")
       }
-      isEmpty = isEmpty && queues[port].isEmpty
+      let device = context.ports[port], isWaiting = !queues[port].isEmpty
+      if let trouble = watches[port].look(at: device, isWaiting: isWaiting, now.monotonic_ns) { return context.fail(trouble) }
+      isOver = isOver && !isWaiting && watches[port].outstanding(device) == 0
     }
-    watch(isEmpty, now)
-    if index == items.count, isEmpty { context.isDone = true }
-  }
-
-  private func watch(_ isEmpty: Bool, _ now: LiveTime) {
-    guard !isEmpty else { return stuckSince_ns = nil }
-    let since = stuckSince_ns ?? now.monotonic_ns
-    stuckSince_ns = since
-    if now.monotonic_ns &- since > SendJob.patience_ns {
-      context.fail("\(context.buses): takes no frame any more: is another node there to acknowledge, and the bit rate right?")
-    }
+    if index == items.count, isOver { context.isDone = true }
   }
 
   private func advance(_ now: LiveTime) {

@@ -61,10 +61,7 @@ final class SendJob: LiveJob {
   private var queue = SendQueue()
   private var next_ns: Int64 = 0
   private var asked: UInt64 = 0
-  private var gaveUp_ns = Int64.max
-
-  /// A bus that takes nothing for so long is in trouble: nobody acknowledges, or it is off.
-  static let patience_ns: Int64 = 2_000_000_000
+  private var watch = SendWatch()
 
   /// - Parameters:
   ///   - every_ns: from frame to frame; `nil` = once.
@@ -76,15 +73,25 @@ final class SendJob: LiveJob {
     self.count = every_ns == nil ? count ?? 1 : count
   }
 
-  var nextWake_ns: Int64 { min(queue.nextWake_ns, isComplete ? .max : next_ns) }
+  var nextWake_ns: Int64 { min(queue.nextWake_ns, watch.wake_ns, isComplete ? .max : next_ns) }
   private var isComplete: Bool { count.map { asked >= $0 } ?? false }
 
   func begin(_ now: LiveTime) {
     next_ns = now.monotonic_ns
+    do throws(PortError) { try watch.begin(context.ports[0]) } catch { return context.fail("\(error)") }
     wake(now)
   }
 
-  func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {}
+  func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) { watch.hear(record.frame) }
+
+  func changed(isThere: Bool, port: Int, _ now: LiveTime) {
+    guard !isThere else { return }
+    let left = watch.outstanding(context.ports[0])
+    if isComplete, left > 0 {
+      context.fail("\(context.buses): went away before \(left == 1 ? "the frame was" : "\(left) frames were") on it")
+    }
+    watch.forgive(context.ports[0])
+  }
 
   func wake(_ now: LiveTime) {
     if !isComplete, now.monotonic_ns >= next_ns {
@@ -92,17 +99,11 @@ final class SendJob: LiveJob {
       asked &+= 1
       // Absolute targets: delays do not add up; what was missed altogether is not made up for in a burst.
       next_ns = max(next_ns &+ (every_ns ?? 0), now.monotonic_ns &- (every_ns ?? 0))
-      gaveUp_ns = min(gaveUp_ns, now.monotonic_ns &+ SendJob.patience_ns)
     }
     do throws(PortError) { try queue.flush(to: context.ports[0], now.monotonic_ns) } catch { return context.fail("\(error)") }
-    if queue.isEmpty {
-      gaveUp_ns = .max
-      if isComplete { context.isDone = true }
-    } else if now.monotonic_ns >= gaveUp_ns {
-      context.fail(
-        "\(context.buses): takes no frame any more after \(asked &- 1): is another node there to acknowledge, and the bit rate right?"
-      )
-    }
+    let port = context.ports[0]
+    if let trouble = watch.look(at: port, isWaiting: !queue.isEmpty, now.monotonic_ns) { return context.fail(trouble) }
+    if queue.isEmpty, isComplete, watch.outstanding(port) == 0 { context.isDone = true }
   }
 }
 

@@ -62,6 +62,12 @@ struct BusReport {
     if let timing = details.timing {
       let point = ValueText.decimal(Int64(timing.samplePoint), decimals: 1)
       lines.append("  bit rate  \(timing.bitRate) bit/s, sample point \(point) %, quantum \(timing.quantum_ns) ns")
+      // libsocketcan knows nothing of a second rate.
+      if isFD {
+        lines.append("  data rate CAN FD's is shown by: ip -details link show \(name)")
+        lines.append(
+          "            set while it is down by: ip link set \(name) type can bitrate \(timing.bitRate) dbitrate 2000000 fd on")
+      }
     }
     if let modes = details.modes {
       let names = CANInterface.Modes.names.filter { modes.contains($0.0) }.map(\.1)

@@ -32,6 +32,9 @@ final class SilentPort: BusPort {
   var arrived: [PortEvent] = []
   private(set) var sends = 0
   private(set) var isClosed = false
+  /// Whether it tells what was acknowledged, and whether it has room.
+  var tells = false
+  var isFull = false
 
   func receive(_ take: (PortEvent) -> Void) throws(PortError) {
     let events = arrived
@@ -42,9 +45,12 @@ final class SilentPort: BusPort {
     }
   }
   func send(_ frame: CANFrame) throws(PortError) -> SendResult {
+    guard !isFull else { return .full }
     sends += 1
+    counters.sent += 1
     return .sent
   }
+  func confirmSending() throws(PortError) -> Bool { tells }
   func close() { isClosed = true }
 
   func put(_ frame: CANFrame, at time: LiveTime) {

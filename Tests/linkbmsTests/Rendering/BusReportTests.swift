@@ -26,6 +26,10 @@ import Testing
       #expect(text.contains(part), "\(part) in \(text)")
     }
     #expect(report.line().hasPrefix("can0        up, BUS-OFF"))
+    #expect(!text.contains("data rate"))
+    var fd = report
+    fd.isFD = true
+    #expect(fd.text(TextStyle()).contains("ip link set can0 type can bitrate 500000 dbitrate 2000000 fd on"))
   }
 
   @Test func isJSON() {

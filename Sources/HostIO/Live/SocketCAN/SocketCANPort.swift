@@ -50,6 +50,7 @@ public final class SocketCANPort: BusPort {
   private let options: Options
   private var filters: [Filter]?
   private var filtersAreJoined = false
+  private var confirms = false
   private var loss: PortError?
   private var drops = KernelDrops()
   private var isClosed = false
@@ -71,7 +72,7 @@ public final class SocketCANPort: BusPort {
     var mtu: Int32 = 0
     var opened: Int32 = -1
     var wanted = ports_can_options(
-      own_frames: options.ownFrames, hardware_time: options.hardwareTime, error_mask: options.errorMask,
+      own_frames: options.ownFrames || confirms, hardware_time: options.hardwareTime, error_mask: options.errorMask,
       buffer_bytes: options.waitingBytes)
     switch ports_can_open(name, &wanted, &opened, &mtu) {
     case ports_can_open_done: break
@@ -102,6 +103,15 @@ public final class SocketCANPort: BusPort {
     self.filters = filters
     filtersAreJoined = joined
     if descriptor >= 0 { try apply(filters) }
+  }
+
+  /// The kernel gives a frame back once the controller had it acknowledged; a virtual interface at once. Filters act on those too.
+  public func confirmSending() throws(PortError) -> Bool {
+    confirms = true
+    guard descriptor >= 0 else { return true }
+    let code = ports_can_take_own_frames(descriptor)
+    guard code == 0 else { throw .system(HostError(name, attempt: "ask for its own frames", code: code)) }
+    return true
   }
 
   private func apply(_ filters: [Filter]) throws(PortError) {
@@ -154,6 +164,10 @@ public final class SocketCANPort: BusPort {
 
   private func deliver(_ raw: ports_can_frame, _ take: (PortEvent) -> Void) {
     counters.dropped &+= drops.advance(to: raw.lost)
+    if raw.is_own {
+      if confirms { counters.confirmed &+= 1 }
+      guard options.ownFrames else { return }
+    }
     counters.received &+= 1
     let time = Timestamp(nanoseconds: raw.time_ns == 0 ? PortPoller.wallClock_ns : raw.time_ns)
     let direction: Direction = raw.is_local ? .transmitted : .received

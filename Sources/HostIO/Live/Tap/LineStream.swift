@@ -3,11 +3,11 @@ private import Glibc
 /// Lines over one descriptor that never waits: what has come so far, and what could not be written yet.
 struct LineStream {
   private(set) var descriptor: Int32 = -1
-  private var input: [UInt8] = []
+  private var input = LineSplitter(capacity: LineStream.longestLine)
   private var output: [UInt8] = []
   /// Bytes that wait to be written at most. At 10 orders a second and 115200 baud that is far more than anything sound.
   static let most = 32_768
-  /// A line is no longer; more without an end is noise.
+  /// A line is no longer; one that is, is noise and passed over.
   static let longestLine = 512
 
   var isOpen: Bool { descriptor >= 0 }
@@ -15,19 +15,19 @@ struct LineStream {
 
   mutating func begin(_ descriptor: Int32) {
     self.descriptor = descriptor
-    input.removeAll()
+    input.startAnew()
     output.removeAll()
   }
 
   mutating func close() {
     if descriptor >= 0 { _ = Glibc.close(descriptor) }
     descriptor = -1
-    input.removeAll()
+    input.startAnew()
     output.removeAll()
   }
 
   /// Takes what has come. Returns why the other end is gone, `nil` while it is there.
-  mutating func receive(_ take: (String) -> Void) -> String? {
+  mutating func receive(_ take: ([UInt8]) -> Void) -> String? {
     var chunk = [UInt8](repeating: 0, count: 16_384)
     var total = 0
     // A flood must not keep the loop from its steps.
@@ -40,22 +40,10 @@ struct LineStream {
         return String(cString: strerror(errno))
       }
       total += count
-      split(chunk[..<count], take)
+      chunk.withUnsafeBytes { input.take(UnsafeRawBufferPointer(rebasing: $0[..<count]), take) }
       if count < chunk.count { break }
     }
     return flush()
-  }
-
-  private mutating func split(_ bytes: ArraySlice<UInt8>, _ take: (String) -> Void) {
-    for byte in bytes {
-      if byte == 0x0A {
-        if input.last == 0x0D { input.removeLast() }
-        if !input.isEmpty { take(String(decoding: input, as: UTF8.self)) }
-        input.removeAll(keepingCapacity: true)
-      } else if input.count < LineStream.longestLine {
-        input.append(byte)
-      }
-    }
   }
 
   /// Hands over bytes. `.full` = none of them were taken. The next `receive` tells if the other end is gone.

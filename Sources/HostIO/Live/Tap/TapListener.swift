@@ -64,7 +64,7 @@ public final class TapListener {
       take(.returned)
     }
     let now = Timestamp(nanoseconds: PortPoller.wallClock_ns)
-    if let why = stream.receive({ take(.line(Array($0.utf8), time: now)) }) {
+    if let why = stream.receive({ take(.line($0, time: now)) }) {
       stream.close()
       take(.lost(.refused(name, reason: why)))
     }
