@@ -18,6 +18,13 @@ ip -details link show can0 | grep -q 'restart-ms 100'
 "$linkbms" bus can0 --bitrate 500000 --up --format json | python3 -c 'import json, sys; assert json.load(sys.stdin)["bitrate"] == 500000'
 ! "$linkbms" bus lo 2> "$work/error"
 holds 'is not a CAN interface' "$work/error"
+"$linkbms" bus can0 --down > /dev/null
+[ $(($(cat /sys/class/net/can0/flags) & 1)) = 0 ]
+status=0
+"$linkbms" bus can0 --bitrate 3000000 --up > /dev/null 2> "$work/error" || status=$?
+same "status of a bit rate that cannot be" "$status" 2
+holds 'cannot do 3000000 bit/s' "$work/error"
+"$linkbms" bus can0 --bitrate 500000 --up > /dev/null
 
 # capture beside candump: frame for frame, of every kind.
 virtual vcan7
@@ -27,16 +34,23 @@ capture=$!
 knocked_too() { cansend vcan7 7F0# && [ -s "$work/ours.log" ]; }
 until_true knocked_too
 for frame in 123#11 123#R 123#R4 00004210#1122334455667788 '123##1AABBCC' 7FF#; do cansend vcan7 "$frame"; done
-cangen vcan7 -g 0 -n 2000 -I r -L r -D r -e -m 2> /dev/null || cangen vcan7 -g 0 -n 2000
-until_true holds '7FF#' "$work/ours.log"
-sleep 1
-end $capture
+cangen vcan7 -g 0 -n 5000 -m -I r -L r -D r
+last=7F1#5ABE5ABE5ABE5ABE
+cansend vcan7 $last
+both() { holds $last "$work/ours.log" && holds $last "$work/candump"; }
+until_true both
+status=0
+kill -TERM $capture
+wait $capture || status=$?
 # Ours says the direction, candump -L does not.
 sed 's/ [RT]$//' "$work/ours.log" > "$work/plain.log"
 heard "$work/plain.log" > "$work/a"
 heard "$work/candump" | tail -n "$(wc -l < "$work/a")" > "$work/b"
 cmp "$work/a" "$work/b"
+# 5007, less what looks like a knock by chance.
+[ "$(wc -l < "$work/a")" -ge 5000 ]
 holds 'frames in' "$work/said"
+echo "   capture ended with status $status: $(tail -n 1 "$work/said")" >&2
 
 # A killed recorder leaves a readable file.
 "$linkbms" capture vcan7 --write "$work/killed.pcapng" &
@@ -50,7 +64,13 @@ wait $capture || true
 kill $noise
 [ "$("$linkbms" decode "$work/killed.pcapng" | wc -l)" -gt 100 ]
 
-# send and replay are heard by candump.
+# send and replay are heard by candump: frames of every kind as they are, in order.
+virtual vcan8
+dump vcan8 "$work/sent"
+for frame in 351#0102030405060708 00004200# 305#R8 123##1AABB; do "$linkbms" send vcan8 $frame; done
+arrived() { [ "$(heard "$work/sent" | wc -l)" -ge 4 ]; }
+until_true arrived
+same "sent" "$(heard "$work/sent" | tr '\n' ' ' | sed 's/##5/##1/')" "351#0102030405060708 00004200# 305#R8 123##1AABB "
 "$linkbms" send vcan7 00004200#0102 --every 10ms --count 5
 until_true holds '00004200#0102' "$work/candump"
 "$linkbms" replay Captures/deye-hv-clean/capture.log --to vcan7 --speed max --until 2 2> /dev/null
