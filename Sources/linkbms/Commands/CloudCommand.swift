@@ -58,6 +58,7 @@ struct CloudCommand: ToolCommand {
         let problem = receiver.problem
         if problem != said, let problem { world.note("linkbms: \(problem)") }
         said = problem
+        for line in server.takeNews() { world.note("linkbms: \(line)") }
       }
       return .done
     } catch { throw WorldError(message: error.description) }
