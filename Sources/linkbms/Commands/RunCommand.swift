@@ -92,6 +92,7 @@ struct RunCommand: ToolCommand {
     // Before anything can be closed: pages that cannot be served end the run here.
     let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: system.buses, in: &world)
     defer { feed?.stop() }
+    let wifi = try pages.wifiReset(feed?.server)
     var parts = try system.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
     parts.watchdog_us = FileNames.environment("WATCHDOG_USEC").flatMap { Int64($0) }.map { $0 / 3 }
@@ -100,6 +101,7 @@ struct RunCommand: ToolCommand {
       settings, parts, clock: RunClock(speed: system.speed), statePath: statePath, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
     loop.gpio = lines
+    loop.gpio?.wifi = wifi
     loop.configurationPath = config
     loop.pages = feed.map { feed in
       RunPages(feed.hub.publisher(), followsWallClock: system.speed == 1, news: feed.server.takeNews) { feed.server.problem }
