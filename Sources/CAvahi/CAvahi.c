@@ -45,6 +45,7 @@ bool mdns_load(void) {
 }
 
 #define ADDRESSES 32
+#define SERVICES 2
 typedef struct {
   int interface;
   AvahiAddress address;
@@ -54,8 +55,8 @@ struct mdns_name {
   AvahiThreadedPoll *poll;
   AvahiClient *client;
   AvahiEntryGroup *group;
-  char label[MDNS_LABEL_ROOM], type[32], words[MDNS_WORDS_ROOM];
-  uint16_t port;
+  char label[MDNS_LABEL_ROOM], title[32], types[SERVICES][32], words[MDNS_WORDS_ROOM];
+  uint16_t ports[SERVICES];
   int state, count;
   machine_address addresses[ADDRESSES];
 };
@@ -115,9 +116,9 @@ static void group_changed(AvahiEntryGroup *group, AvahiEntryGroupState state, vo
 }
 
 static int fill(mdns_name *name) {
-  char host[MDNS_LABEL_ROOM + 8], service[MDNS_LABEL_ROOM + 16];
+  char host[MDNS_LABEL_ROOM + 8], service[MDNS_LABEL_ROOM + 40];
   snprintf(host, sizeof host, "%s.local", name->label);
-  snprintf(service, sizeof service, "LinkBMS (%s)", name->label);
+  snprintf(service, sizeof service, "%s (%s)", name->title, name->label);
   const char *own = p_client_get_host_name(name->client);
   // The daemon announces the machine's own name by itself.
   bool is_own = own && strcasecmp(own, name->label) == 0;
@@ -126,9 +127,14 @@ static int fill(mdns_name *name) {
         name->group, name->addresses[index].interface, AVAHI_PROTO_UNSPEC, AVAHI_PUBLISH_NO_REVERSE, host, &name->addresses[index].address);
     if (result < 0) return result;
   }
-  int result = p_entry_group_add_service(
-      name->group, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, 0, service, name->type, NULL, is_own ? NULL : host, name->port, NULL);
-  return result < 0 ? result : p_entry_group_commit(name->group);
+  for (int index = 0; index < SERVICES; index++) {
+    if (!name->types[index][0]) continue;
+    int result = p_entry_group_add_service(
+        name->group, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, 0, service, name->types[index], NULL, is_own ? NULL : host,
+        name->ports[index], NULL);
+    if (result < 0) return result;
+  }
+  return p_entry_group_commit(name->group);
 }
 
 static void publish(mdns_name *name) {
@@ -181,12 +187,17 @@ static void client_changed(AvahiClient *client, AvahiClientState state, void *ow
   }
 }
 
-mdns_name *mdns_start(const char *label, const char *type, uint16_t port) {
+mdns_name *mdns_start(const char *label, const char *title, mdns_service first, mdns_service second) {
   mdns_name *name = calloc(1, sizeof *name);
   if (!name) return NULL;
   snprintf(name->label, sizeof name->label, "%s", label);
-  snprintf(name->type, sizeof name->type, "%s", type);
-  name->port = port;
+  snprintf(name->title, sizeof name->title, "%s", title);
+  const mdns_service services[SERVICES] = {first, second};
+  for (int index = 0; index < SERVICES; index++) {
+    if (!services[index].type) continue;
+    snprintf(name->types[index], sizeof name->types[index], "%s", services[index].type);
+    name->ports[index] = services[index].port;
+  }
   name->poll = p_threaded_poll_new();
   if (!name->poll) {
     free(name);

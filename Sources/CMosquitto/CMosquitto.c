@@ -2,12 +2,14 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #define EACH(call)                                                                                                              \
   call(lib_init) call(new) call(destroy) call(will_set) call(username_pw_set) call(tls_set) call(reconnect_delay_set)           \
       call(max_inflight_messages_set) call(user_data_set) call(connect_callback_set) call(disconnect_callback_set)              \
           call(publish_callback_set) call(message_callback_set) call(loop_start) call(loop_stop) call(connect_async)            \
-              call(disconnect) call(publish) call(subscribe) call(strerror) call(connack_string)
+              call(disconnect) call(publish) call(subscribe) call(strerror) call(connack_string)          \
+                  call(socket)
 
 #define POINTER(name) static __typeof__(&mosquitto_##name) p_##name;
 EACH(POINTER)
@@ -65,5 +67,9 @@ int mqtt_publish(struct mosquitto *client, int *number, const char *topic, int l
   return p_publish(client, number, topic, length, payload, qos, retain);
 }
 int mqtt_subscribe(struct mosquitto *client, const char *pattern, int qos) { return p_subscribe(client, NULL, pattern, qos); }
+void mqtt_cut(struct mosquitto *client) {
+  int descriptor = p_socket(client);
+  if (descriptor >= 0) shutdown(descriptor, SHUT_RDWR);
+}
 const char *mqtt_strerror(int code) { return p_strerror(code); }
 const char *mqtt_connack_string(int code) { return p_connack_string(code); }

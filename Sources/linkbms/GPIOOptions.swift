@@ -19,7 +19,7 @@ struct GPIOOptions: ParsableArguments {
   var gpioInput: [String] = []
   @Option(
     help: ArgumentHelp(
-      "The reset button: held for 5 to 10 s it forgets the WiFi of the pages, for 20 s it resets the BMS: the contactors open and "
+      "The reset button: held for 5 to 10 s it forgets the WiFi of the pages and opens LinkBMS-xxxx to choose another, for 20 s it resets the BMS: the contactors open and "
         + "everything is measured anew.", valueName: "line[:low][:pull-up]"))
   var gpioResetButton: String?
 

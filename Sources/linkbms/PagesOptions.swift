@@ -27,6 +27,13 @@ struct PagesOptions: ParsableArguments {
       valueName: "name"))
   var mdns: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "File with the password of the WiFi LinkBMS-xxxx that the reset button opens; pppppppp without, as in the manual.",
+      valueName: "file"),
+    completion: .file())
+  var setupPasswordFile: String?
+
   @OptionGroup var mqtt: BrokerArguments
   @Option(
     help: ArgumentHelp(
@@ -52,29 +59,52 @@ struct PagesOptions: ParsableArguments {
 
   /// Files that only their owner may read: systemd hands them to the service.
   var secrets: [(option: String, path: String)] {
-    [("--tls-key", tls.tlsKey), ("--mqtt-password-file", mqtt.mqttPasswordFile)].compactMap { option, path in
-      path.map { (option, $0) }
-    }
+    [
+      ("--tls-key", tls.tlsKey), ("--mqtt-password-file", mqtt.mqttPasswordFile), ("--setup-password-file", setupPasswordFile),
+    ].compactMap { option, path in path.map { (option, $0) } }
   }
 
   func validate() throws {
     if tls.tlsCertificate != nil, http == nil { throw ValidationError("--tls-certificate: needs --http") }
+    if setupPasswordFile != nil, http == nil { throw ValidationError("--setup-password-file: needs --http") }
     if mqtt.broker != nil, http == nil { throw ValidationError("--mqtt: needs --http") }
     if !CloudTopics.isName(mqttName) {
       throw ValidationError("--mqtt-name: found \"\(mqttName)\", expected letters, digits, point, hyphen, underscore")
     }
-    if let mdns {
-      guard let http, let address = GatewayAddress(http), !address.isLoopback, address.port != 0 else {
-        throw ValidationError("--mdns: needs pages that others reach, such as --http :8080")
-      }
-      guard NetworkName.isLabel(mdns) else {
-        throw ValidationError(
-          "--mdns: found \"\(mdns)\", expected small letters, digits and hyphens, without .local, no hyphen at an end")
-      }
-    }
+    if let mdns { try PagesOptions.check(mdns: mdns, http: http) }
     if history != nil, http == nil { throw ValidationError("--history: needs --http") }
     if let http, GatewayAddress(http) == nil {
       throw ValidationError("--http: found \"\(http)\", expected PORT or HOST:PORT, such as 127.0.0.1:8080")
+    }
+  }
+
+  /// What the reset button does about the WiFi.
+  func wifiReset(_ server: GatewayServer?) throws(WorldError) -> WiFiReset {
+    var password = SetupNetwork.manualPassword
+    if let setupPasswordFile {
+      let line = String(decoding: try InputFile.bytes(of: setupPasswordFile), as: UTF8.self).split(separator: "\n").first
+      password = line.map(String.init) ?? ""
+      guard SetupNetwork.isPassword(password) else {
+        throw WorldError(
+          message:
+            "--setup-password-file \(setupPasswordFile): expected a line of 8 to 63 letters, digits and signs, without blanks")
+      }
+    }
+    var pages: String?
+    if let server, !server.address.isLoopback {
+      pages = "\(tls.tlsCertificate == nil ? "http" : "https")://\(SetupNetwork.address):\(server.address.port)/wifi"
+    }
+    return WiFiReset(password: password, pages: pages)
+  }
+
+  /// Whether a name may be announced for pages there.
+  static func check(mdns: String, http: String?) throws(ValidationError) {
+    guard let http, let address = GatewayAddress(http), !address.isLoopback, address.port != 0 else {
+      throw ValidationError("--mdns: needs pages that others reach, such as --http :8080")
+    }
+    guard NetworkName.isLabel(mdns) else {
+      throw ValidationError(
+        "--mdns: found \"\(mdns)\", expected small letters, digits and hyphens, without .local, no hyphen at an end")
     }
   }
 

@@ -174,6 +174,63 @@ import Testing
     #expect(await NetworkManager(tool: "/nowhere/nmcli").connect("home", password: "long enough?") != nil)
   }
 
+  /// NetworkManager's tool as a script that writes down what it was asked. `cases` are those of its shell.
+  private func fake(_ folder: Folder, _ cases: String) throws -> String {
+    let tool = folder.path + "/nmcli"
+    try "#!/bin/sh\necho \"$@\" >> \(folder.path)/log\ncase \"$*\" in\n\(cases)\nesac\nexit 0\n".write(
+      toFile: tool, atomically: true, encoding: .utf8)
+    chmod(tool, 0o755)
+    return tool
+  }
+
+  @Test func theSetupNetworkIsOpenedAsTheManualSays() async throws {
+    let folder = try Folder()
+    let tool = try fake(
+      folder,
+      """
+      *"TYPE,DEVICE device") echo ethernet:eth0; echo wifi:wlan0;;
+      *HWADDR*) echo 'DC\\:A6\\:32\\:0a\\:1b\\:2c';;
+      *edit*) cat >> \(folder.path)/typed;;
+      *" up "*) [ -e \(folder.path)/fail ] && { echo "Error: no AP mode"; exit 4; };;
+      """)
+    let manager = NetworkManager(tool: tool)
+    #expect(try await manager.openSetup(password: "secret99") == SetupNetwork(name: "LinkBMS-1B2C"))
+    func log() throws -> String { try String(contentsOfFile: folder.path + "/log", encoding: .utf8) }
+    #expect(
+      try log().contains(
+        "connection add type wifi con-name linkbms-setup ifname wlan0 ssid LinkBMS-1B2C 802-11-wireless.mode ap "
+          + "802-11-wireless.band bg connection.autoconnect-priority -999 ipv4.method shared ipv4.addresses 1.2.3.4/24 "))
+    #expect(try log().hasSuffix("--wait 40 connection up linkbms-setup\n") && !log().contains("secret99"))
+    #expect(
+      try String(contentsOfFile: folder.path + "/typed", encoding: .utf8) == "set wifi-sec.psk secret99\nsave persistent\nquit\n")
+    // It goes when a network that was chosen works, and only then.
+    #expect(await manager.connect("home", password: "") == nil)
+    #expect(try log().contains("connection up linkbms-new\nconnection delete linkbms-setup\n"))
+    try "".write(toFile: folder.path + "/fail", atomically: true, encoding: .utf8)
+    let before = try log()
+    #expect(await manager.connect("home", password: "") == "NetworkManager says: Error: no AP mode")
+    let after = try log().dropFirst(before.count)
+    #expect(!after.contains("delete linkbms-setup") && after.hasSuffix("--wait 20 connection up linkbms-setup\n"), "\(after)")
+
+    // What does not work is said, and nothing half is left behind.
+    await #expect(throws: GatewayError.self) { try await manager.openSetup(password: "secret99") }
+    #expect(try log().hasSuffix("connection up linkbms-setup\nconnection delete linkbms-setup\n"))
+    for password in ["", "short", "with blank", String(repeating: "x", count: 64)] {
+      await #expect(throws: GatewayError.self, "\(password)") { try await manager.openSetup(password: password) }
+    }
+  }
+
+  @Test func withoutARadioThereAreWords() async throws {
+    let folder = try Folder()
+    let wired = NetworkManager(tool: try fake(folder, "*device) echo ethernet:eth0;;"))
+    let error = await #expect(throws: GatewayError.self) { try await wired.openSetup(password: "secret99") }
+    #expect(error?.description == "this machine has no WiFi")
+    let none = await #expect(throws: GatewayError.self) {
+      try await NetworkManager(tool: "/nowhere/nmcli").openSetup(password: "secret99")
+    }
+    #expect(none?.description == "this system has no NetworkManager")
+  }
+
   @Test func theOldConnectionStaysUntilTheNewOneWorks() async throws {
     let folder = try Folder()
     let tool = folder.path + "/nmcli"
@@ -189,12 +246,15 @@ import Testing
     try "".write(toFile: folder.path + "/fail", atomically: true, encoding: .utf8)
     #expect(await manager.connect("home", password: "secret99") == "NetworkManager says: Error: no secrets")
     var log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
-    #expect(log.hasSuffix("connection delete linkbms-new\n") && !log.contains("delete linkbms\n"))
+    #expect(log.hasSuffix("connection delete linkbms-new\n--wait 20 connection up linkbms-setup\n"))
+    #expect(!log.contains("delete linkbms\n"))
     #expect(!log.contains("secret99"))
     unlink(folder.path + "/fail")
     #expect(await manager.connect("home", password: "secret99") == nil)
     log = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
-    #expect(log.hasSuffix("connection delete linkbms\nconnection modify linkbms-new connection.id linkbms\n"))
+    #expect(
+      log.hasSuffix(
+        "connection delete linkbms-setup\nconnection delete linkbms\nconnection modify linkbms-new connection.id linkbms\n"))
     #expect(
       try String(contentsOfFile: folder.path + "/typed", encoding: .utf8).contains("set wifi-sec.psk secret99\nsave persistent\n"))
     #expect(await manager.rename("bms-2") == nil)

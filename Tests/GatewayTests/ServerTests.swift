@@ -49,6 +49,28 @@ final class Wire {
 }
 
 @Suite(.serialized) struct ServerTests {
+  /// The socket it listens on is gone, as after a mistake of the system's: whoever started the server must hear why.
+  @Test func aServerThatEndsByItselfSaysSo() async throws {
+    let server = try serve(Rig.running())
+    #expect(server.problem == nil)
+    for descriptor in Int32(3)..<1024 {
+      var place = sockaddr_in()
+      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+      let result = withUnsafeMutablePointer(to: &place) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+      }
+      guard result == 0, place.sin_family == sa_family_t(AF_INET), UInt16(bigEndian: place.sin_port) == server.address.port else {
+        continue
+      }
+      shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+    #expect(await comesTrue { server.problem != nil })
+    // Said for as long as it lasts; a server that was stopped has no problem.
+    #expect(server.problem?.isEmpty == false)
+    server.stop()
+    #expect(server.problem == nil)
+  }
+
   private func serve(_ rig: Rig, patience: Int64 = 900) throws -> GatewayServer {
     var times = GatewayServer.Patience()
     times.request_s = patience

@@ -45,10 +45,11 @@ final class Certificates {
 // Among the server's tests, one after the other: each blocks a thread of the pool that the server's own tasks need.
 extension ServerTests {
   @Suite struct TLSTests {
-    private func serve(_ tls: ServerTLS, patience: Int64 = 900) throws -> GatewayServer {
+    private func serve(_ tls: ServerTLS, patience: Int64 = 900, certificate_s: Int64 = 900) throws -> GatewayServer {
       var times = GatewayServer.Patience()
       times.request_s = patience
       times.write_s = patience
+      times.certificate_s = certificate_s
       return try GatewayServer(
         Site(hub: Rig.running().hub, passwords: try PasswordFile(path: nil)), on: GatewayAddress(host: "127.0.0.1", port: 0),
         tls: tls, patience: times)
@@ -112,6 +113,61 @@ extension ServerTests {
       }
       #expect(server.problem == nil)
       #expect(try ask(server, made, Self.get).contains("200 OK"))
+    }
+
+    /// The serial number of the certificate that a client is shown.
+    private func shown(_ server: GatewayServer, _ made: Certificates) throws -> String {
+      let answer = try made.openssl(["s_client", "-connect", "\(server.address)", "-showcerts"])
+      try answer.write(toFile: made.path("shown"), atomically: true, encoding: .utf8)
+      return try made.openssl(["x509", "-in", made.path("shown"), "-noout", "-serial"])
+    }
+
+    @Test func aRenewedCertificateIsTakenWhilePagesAreServed() async throws {
+      let made = try Certificates()
+      try made.make("own")
+      let server = try serve(try made.tls(), certificate_s: 1)
+      defer { server.stop() }
+      let first = try shown(server, made)
+      #expect(first.hasPrefix("serial="), "\(first)")
+      #expect(try first == made.openssl(["x509", "-in", made.path("own.pem"), "-noout", "-serial"]))
+
+      // The certificate alone: it does not fit the key, which is said once, and the one before goes on.
+      try made.make("new")
+      try FileManager.default.removeItem(atPath: made.path("own.pem"))
+      try FileManager.default.copyItem(atPath: made.path("new.pem"), toPath: made.path("own.pem"))
+      var news: [String] = []
+      #expect(
+        await comesTrue {
+          news += server.takeNews(); return !news.isEmpty
+        })
+      #expect(
+        news.count == 1 && news[0].contains("is not the key of the certificate") && news[0].contains("from before"), "\(news)")
+      try await Task.sleep(for: .seconds(3))
+      #expect(server.takeNews().isEmpty)
+      #expect(try shown(server, made) == first)
+
+      // And its key.
+      try FileManager.default.removeItem(atPath: made.path("own.key"))
+      try FileManager.default.copyItem(atPath: made.path("new.key"), toPath: made.path("own.key"))
+      news = []
+      #expect(
+        await comesTrue {
+          news += server.takeNews(); return !news.isEmpty
+        })
+      #expect(news.count == 1 && news[0].contains("is renewed"), "\(news)")
+      let second = try shown(server, made)
+      #expect(second.hasPrefix("serial=") && second != first)
+      #expect(try ask(server, made, Self.get).contains("200 OK"))
+
+      // Gone: the one before goes on.
+      try FileManager.default.removeItem(atPath: made.path("own.pem"))
+      news = []
+      #expect(
+        await comesTrue {
+          news += server.takeNews(); return !news.isEmpty
+        })
+      #expect(news[0].contains("own.pem: cannot open"), "\(news)")
+      #expect(try shown(server, made) == second)
     }
 
     @Test func onlyTLSMarksTheCookie() async throws {

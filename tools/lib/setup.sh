@@ -99,7 +99,7 @@ need_tests() {
 # What tools/gateway-check needs: a broker and a browser to try the pages with.
 need_gateway_check() {
   need_tests
-  need_packages mosquitto mosquitto-clients chromium avahi-daemon avahi-utils dbus iproute2 util-linux
+  need_packages mosquitto mosquitto-clients chromium avahi-daemon avahi-utils dbus iproute2 util-linux postgresql wrk
   if ! "$venv/bin/python" -c 'import jinja2, playwright, schemathesis' 2>/dev/null; then
     say "Installing Python packages for tools/gateway-check into .build/venv: Jinja2 playwright schemathesis"
     "$venv/bin/pip" install --quiet --disable-pip-version-check Jinja2 playwright schemathesis ||

@@ -12,9 +12,15 @@ enum { MDNS_WAITING, MDNS_CLAIMING, MDNS_PUBLISHED, MDNS_FAILED, MDNS_LABEL_ROOM
 
 // Loads the library, once; false where it is not installed.
 bool mdns_load(void);
-// Begins to claim `label`.local for this machine's addresses, and a service of that type there, on a thread of the library. Where
-// another machine has the name, the next is claimed: bms-2. Only after mdns_load has said true. NULL where there is no memory.
-mdns_name *mdns_start(const char *label, const char *type, uint16_t port);
+// Something that is offered under a name: its type, such as "_http._tcp", and where. A type of NULL is none.
+typedef struct {
+  const char *type;
+  uint16_t port;
+} mdns_service;
+// Begins to claim `label`.local for this machine's addresses, and up to two services there, on a thread of the library. Where another
+// machine has the name, the next is claimed: bms-2. `title` stands before the name in lists of services; it and the types are kept as
+// they are. Only after mdns_load has said true. NULL where there is no memory.
+mdns_name *mdns_start(const char *label, const char *title, mdns_service first, mdns_service second);
 // Gives the name up and claims another.
 void mdns_rename(mdns_name *name, const char *label);
 // Claims it anew if this machine's addresses have changed.

@@ -24,6 +24,9 @@ int mqtt_connect_async(struct mosquitto *client, const char *host, int port, int
 int mqtt_disconnect(struct mosquitto *client);
 int mqtt_publish(struct mosquitto *client, int *number, const char *topic, int length, const void *payload, int qos, bool retain);
 int mqtt_subscribe(struct mosquitto *client, const char *pattern, int qos);
+// Ends the connection without a word, from within a callback: what has not been acknowledged yet never will be, and comes again over the
+// next connection, which the library makes by itself.
+void mqtt_cut(struct mosquitto *client);
 const char *mqtt_strerror(int code);
 const char *mqtt_connack_string(int code);
 #endif

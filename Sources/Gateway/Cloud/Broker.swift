@@ -38,7 +38,9 @@ final class Broker: Sendable {
     var disconnected: @Sendable () -> Void = {}
     /// A message of QoS 1 has arrived at the broker.
     var arrived: @Sendable (Int32) -> Void = { _ in }
-    var received: @Sendable (_ topic: String, _ payload: [UInt8]) -> Void = { _, _ in }
+    /// A message is here.
+    /// - Returns: whether it is done with. `false` = it must come again: it is not acknowledged, and the connection ends.
+    var received: @Sendable (_ topic: String, _ payload: [UInt8]) -> Bool = { _, _ in true }
   }
 
   // libmosquitto locks for itself; the handle is made in `init` and given back in `close`.
@@ -90,7 +92,8 @@ final class Broker: Sendable {
           return
         }
         let payload = UnsafeRawBufferPointer(start: message.payload, count: message.payload == nil ? 0 : Int(message.payloadlen))
-        broker.callbacks.received(String(cString: topic), Array(payload))
+        // libmosquitto 2.0 has the acknowledgement ready before it asks us, and sends it when we return.
+        if !broker.callbacks.received(String(cString: topic), Array(payload)) { mqtt_cut(broker.handle) }
       })
     try check(mqtt_loop_start(handle), "thread")
     // A broker that is not there yet is none of our business: the thread tries again.

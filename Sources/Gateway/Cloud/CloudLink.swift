@@ -24,6 +24,8 @@ public final class CloudLink: Sendable {
     var arrived: [Int64] = []
     /// Arrivals that were told before `publish` had returned.
     var early: Set<Int32> = []
+    /// A pass of `sendWaiting` is on its way.
+    var isAwake = false
     var dropped = 0
     var problem: String?
   }
@@ -62,9 +64,9 @@ public final class CloudLink: Sendable {
     callbacks.disconnected = { [weak self] in self?.hub.update { $0.isCloudConnected = false } }
     callbacks.arrived = { [weak self] number in self?.arrived(number) }
     callbacks.received = { [weak self] topic, payload in
-      guard topic == HomeAssistantDiscovery.statusTopic, payload == Array("online".utf8) else { return }
-      guard let self else { return }
+      guard topic == HomeAssistantDiscovery.statusTopic, payload == Array("online".utf8), let self else { return true }
       self.queue.async { self.announce() }
+      return true
     }
     let made = try Broker(
       options, name: "linkbms-\(name)", will: (topics.availability, "offline"), keeps: true, callbacks: callbacks)
@@ -84,6 +86,9 @@ public final class CloudLink: Sendable {
 
   /// Messages that wait for the broker.
   public var waiting: Int { outbox.count }
+
+  /// Arrivals that belong to no entry of the queue, and are still remembered.
+  var strangers: Int { state.withLock { $0.early.count } }
 
   /// Says goodbye and keeps what has not arrived.
   public func stop() {
@@ -111,17 +116,31 @@ public final class CloudLink: Sendable {
     broker.subscribe(HomeAssistantDiscovery.statusTopic)
     broker.publish(topics.availability, Array("online".utf8), reliably: true, retain: true)
     broker.publish(HomeAssistantDiscovery.topic(name), discovery, reliably: true, retain: true)
-    queue.async { [weak self] in self?.state.withLock { $0.ticks = 0 } }
+    state.withLock { $0.ticks = 0 }
+    wake()
   }
 
   private func arrived(_ number: Int32) {
-    state.withLock { state in
+    // Half a window at a time: a transaction for each message would wear out an SD card.
+    let isTime = state.withLock { state in
       if let id = state.pending.removeValue(forKey: number) {
         state.arrived.append(id)
-      } else if state.early.count < 100 {
+      } else {
         state.early.insert(number)
       }
+      return state.pending.isEmpty || state.arrived.count >= CloudLink.window / 2
     }
+    if isTime { wake() }
+  }
+
+  /// Sends what waits now, not at the next tick: a queue of days is gone in seconds, and a master that lives for a second only gets on
+  /// with it all the same. One pass for however much has arrived until it begins.
+  private func wake() {
+    let isFirst = state.withLock { state in
+      defer { state.isAwake = true }
+      return !state.isAwake
+    }
+    if isFirst { queue.async { [weak self] in self?.sendWaiting() } }
   }
 
   // MARK: On the queue
@@ -175,11 +194,26 @@ public final class CloudLink: Sendable {
 
   private func sendWaiting() {
     let arrived = state.withLock { state in
+      state.isAwake = false
       defer { state.arrived = [] }
       return state.arrived
     }
+    do throws(GatewayError) { try outbox.remove(arrived) } catch {
+      // Once more with the next tick.
+      return state.withLock { state in
+        state.arrived += arrived
+        state.problem = error.description
+      }
+    }
+    defer {
+      let isTime = state.withLock { state in
+        // Whatever is left there is the arrival of something that is not in the queue; its number comes again one day.
+        state.early = []
+        return !state.arrived.isEmpty && (state.pending.isEmpty || state.arrived.count >= CloudLink.window / 2)
+      }
+      if isTime { wake() }
+    }
     do throws(GatewayError) {
-      try outbox.remove(arrived)
       guard let broker = broker.withLock({ $0 }), broker.isConnected else { return }
       let (sent, free) = state.withLock { ($0.sent, CloudLink.window - $0.pending.count) }
       guard free > 0 else { return }

@@ -28,7 +28,7 @@ public final class CloudReceiver: Sendable {
     callbacks.connected = { broker in
       for kind in ["minute", "event", "state", "availability"] { broker.subscribe("linkbms/+/\(kind)") }
     }
-    callbacks.received = { [weak self] topic, payload in self?.take(topic, payload, at: CloudReceiver.now()) }
+    callbacks.received = { [weak self] topic, payload in self?.take(topic, payload, at: CloudReceiver.now()) ?? false }
     let made = try Broker(options, name: name, will: nil, keeps: true, callbacks: callbacks)
     broker.withLock { $0 = made }
     timer.schedule(deadline: .now() + 60, repeating: 60)
@@ -60,7 +60,9 @@ public final class CloudReceiver: Sendable {
   func devices() -> [DeviceFacts] { facts.withLock { Array($0.values) } }
 
   /// Takes a message. On libmosquitto's thread: what the store has not taken yet holds up the next one.
-  func take(_ topic: String, _ payload: [UInt8], at now: Int64) {
+  /// - Returns: whether it is done with. `false` = the store could not keep it: the broker must not hear that it has arrived.
+  @discardableResult
+  func take(_ topic: String, _ payload: [UInt8], at now: Int64) -> Bool {
     guard payload.count <= CloudReceiver.most, let (device, kind) = CloudTopics.parse(topic),
       facts.withLock({ $0[device] != nil || $0.count < CloudReceiver.room })
     else { return refuse() }
@@ -69,31 +71,41 @@ public final class CloudReceiver: Sendable {
       case "minute":
         guard let record = MinuteRecord(payload) else { return refuse() }
         try store.append([record], events: [], device: device)
+        isKept()
         remember(device, now) { _ in }
       case "event":
         guard let event = try? JSONDecoder().decode(EventMessage.self, from: Data(payload)), event.text.utf8.count <= 500 else {
           return refuse()
         }
         try store.append([], events: [HistoryEvent(time_ns: event.time_ns, text: event.text)], device: device)
+        isKept()
       case "state":
         guard (try? JSONDecoder().decode(DeviceState.self, from: Data(payload))) != nil else { return refuse() }
         remember(device, now) { $0.state = String(decoding: payload, as: UTF8.self) }
       case "availability": remember(device, nil) { $0.isOnline = payload == Array("online".utf8) }
       default: return refuse()
       }
-      counters.withLock { counters in
-        counters.taken += 1
-        counters.problem = nil
-      }
-    } catch { counters.withLock { $0.problem = error.description } }
+      counters.withLock { $0.taken += 1 }
+      return true
+    } catch {
+      counters.withLock { $0.problem = error.description }
+      return false
+    }
   }
+
+  /// The store works: what it could not do before is over.
+  private func isKept() { counters.withLock { $0.problem = nil } }
 
   private struct EventMessage: Decodable {
     var text: String
     var time_ns: Int64
   }
 
-  private func refuse() { counters.withLock { $0.refused += 1 } }
+  /// What is none of ours is done with: it would be no better the next time.
+  private func refuse() -> Bool {
+    counters.withLock { $0.refused += 1 }
+    return true
+  }
 
   private func remember(_ device: String, _ now: Int64?, _ change: (inout DeviceFacts) -> Void) {
     facts.withLock { facts in
@@ -109,6 +121,7 @@ public final class CloudReceiver: Sendable {
     do throws(GatewayError) {
       for device in devices() { try store.note(device) }
       try store.prune(before: CloudReceiver.now() - HistoryStoreLimits.keep)
+      isKept()
     } catch { counters.withLock { $0.problem = error.description } }
   }
 }

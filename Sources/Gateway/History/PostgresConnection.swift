@@ -100,6 +100,9 @@ final class PostgresConnection: @unchecked Sendable {  // its owner locks
     text.split(whereSeparator: \.isNewline).map { $0.split(separator: " ").joined(separator: " ") }.joined(separator: "; ")
   }
 
+  /// Whether the connection is there, as far as its last use has shown.
+  var isConnected: Bool { postgres_is_connected(handle) }
+
   /// Connects again if the connection is gone.
   func revive() { if !postgres_is_connected(handle) { postgres_reset(handle) } }
 

@@ -76,7 +76,10 @@ public final class PostgresHistory: HistoryStore {
     do throws(PostgresConnection.Failure) { return .success(try body(connection)) } catch {
       // Whatever had begun is undone; where nothing had, this says nothing.
       _ = try? connection.run("ROLLBACK")
-      return .failure(error)
+      // A server that was shut down says so in an answer, and is gone only after that.
+      var failure = error
+      failure.isGone = error.isGone || !connection.isConnected
+      return .failure(failure)
     }
   }
 

@@ -54,9 +54,11 @@ public final class NetworkManager: Sendable {
     var networks: [WiFiNetwork] = []
     /// Why there is nothing to choose from, and what to do; `nil` where there is.
     var words: String?
+    /// Whether a network can be chosen, even one that is not heard: a radio that is an access point hears none.
+    var canConnect = false
   }
 
-  private let tool: String
+  let tool: String
   private let queue = DispatchQueue(label: "linkbms.network", qos: .utility)
 
   /// - Parameter tool: NetworkManager's tool, by name or path.
@@ -79,7 +81,8 @@ public final class NetworkManager: Sendable {
       guard outcome.status == 0 else { return Answer(words: "NetworkManager says: \(outcome.text.trimmed.prefix(300))") }
       let networks = WiFiNetwork.parse(outcome.text)
       return Answer(
-        networks: networks, words: networks.isEmpty ? "No WiFi network can be heard, or this machine has no WiFi." : nil)
+        networks: networks, words: networks.isEmpty ? "No WiFi network can be heard, or this machine has no WiFi." : nil,
+        canConnect: true)
     }
   }
 
@@ -89,8 +92,7 @@ public final class NetworkManager: Sendable {
     guard !name.isEmpty, name.utf8.count <= 32, !name.hasPrefix("-"), name.unicodeScalars.allSatisfy({ $0.value >= 0x20 }) else {
       return "The name of a network has 1 to 32 characters."
     }
-    guard password.isEmpty || ((8...63).contains(password.utf8.count) && password.utf8.allSatisfy { (0x21...0x7E).contains($0) })
-    else {
+    guard password.isEmpty || SetupNetwork.isPassword(password) else {
       return "A WiFi password has 8 to 63 letters, digits and signs, without blanks."
     }
     let tool = tool
@@ -116,8 +118,11 @@ public final class NetworkManager: Sendable {
       let up = run(["--wait", "40", "connection", "up", "linkbms-new"])
       guard up.status == 0 else {
         _ = run(["connection", "delete", "linkbms-new"])
+        // The radio was taken from the setup network: whoever came through that must be able to come again.
+        _ = run(["--wait", "20", "connection", "up", SetupNetwork.connection])
         return said(up)
       }
+      _ = run(["connection", "delete", SetupNetwork.connection])
       _ = run(["connection", "delete", "linkbms"])
       _ = run(["connection", "modify", "linkbms-new", "connection.id", "linkbms"])
       return nil
@@ -163,7 +168,7 @@ public final class NetworkManager: Sendable {
     }
   }
 
-  private func onQueue<Result: Sendable>(_ work: @Sendable @escaping () -> Result) async -> Result {
+  func onQueue<Result: Sendable>(_ work: @Sendable @escaping () -> Result) async -> Result {
     await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: work()) } }
   }
 }

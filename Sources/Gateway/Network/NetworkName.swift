@@ -28,14 +28,24 @@ public final class NetworkName: Sendable {
   ///   - path: where a name chosen on the pages is kept; `nil` keeps it for as long as the program runs.
   ///   - port: where the pages are.
   ///   - isSecure: through TLS.
-  public init(_ wanted: String, path: String?, port: Int, isSecure: Bool) throws(GatewayError) {
+  ///   - title: what stands before the name where services are listed.
+  ///   - broker: an MQTT broker on this machine that is to be found under the name too, and whether it speaks TLS.
+  public init(
+    _ wanted: String, path: String?, port: Int, isSecure: Bool, title: String = "LinkBMS",
+    broker: (port: Int, isSecure: Bool)? = nil
+  ) throws(GatewayError) {
     guard mdns_load() else {
       throw GatewayError("--mdns: found no libavahi-client; install it: apt-get install avahi-daemon libavahi-client3")
     }
     let label = path.flatMap(NetworkName.stored) ?? wanted
-    guard let handle = mdns_start(label, isSecure ? "_https._tcp" : "_http._tcp", UInt16(clamping: port)) else {
-      throw GatewayError("--mdns: there is no memory for it")
+    let made = (isSecure ? "_https._tcp" : "_http._tcp").withCString { pages in
+      (broker?.isSecure == true ? "_secure-mqtt._tcp" : "_mqtt._tcp").withCString { mqtt in
+        mdns_start(
+          label, title, mdns_service(type: pages, port: UInt16(clamping: port)),
+          mdns_service(type: broker == nil ? nil : mqtt, port: UInt16(clamping: broker?.port ?? 0)))
+      }
     }
+    guard let handle = made else { throw GatewayError("--mdns: there is no memory for it") }
     self.handle = handle
     self.path = path
     timer = DispatchSource.makeTimerSource(queue: queue)
@@ -70,6 +80,15 @@ public final class NetworkName: Sendable {
       case Int32(MDNS_CLAIMING): return (name, .claiming)
       default: return (name, .waiting(String(cString: words)))
       }
+    }
+  }
+
+  /// How it stands, for a person.
+  public var notice: String {
+    switch now {
+    case (let name, .published): "found in the network as \(name)"
+    case (let name, .claiming): "the name \(name) is being claimed"
+    case (let name, .waiting(let why)): "the name \(name) is not found yet: \(why)"
     }
   }
 

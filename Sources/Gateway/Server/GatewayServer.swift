@@ -28,6 +28,7 @@ public final class GatewayServer: Sendable {
   /// Where it listens: the port is the one that the system gave where 0 was asked for.
   public let address: GatewayAddress
   private let isSecure: Bool
+  private let certificates: CertificateWatch?
   /// The first page, for a browser.
   public var url: String { "\(isSecure ? "https" : "http")://\(address)/" }
 
@@ -37,6 +38,8 @@ public final class GatewayServer: Sendable {
     public var request_s: Int64 = 10
     /// Until a write is taken, seconds.
     public var write_s: Int64 = 20
+    /// Between two looks whether the certificate was renewed, seconds.
+    public var certificate_s: Int64 = 5
     /// As in service.
     public init() {}
   }
@@ -66,8 +69,9 @@ public final class GatewayServer: Sendable {
         additionalChannelHandlers: [SlowClientHandler(requestTime: requestTime, writeTime: writeTime)],
         idleTimeout: requestTime,
         httpDecoderConfiguration: .init(maxHeaderFieldSize: 8192, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 64)))
-    if let tls {
-      do { server = try .tls(server, tlsConfiguration: tls.configuration) } catch {
+    let certificates = tls.map { CertificateWatch($0, every: patience.certificate_s) }
+    if let tls, let certificates {
+      do { server = try .tls(server, tlsConfiguration: certificates.configuration(tls)) } catch {
         throw GatewayError("--tls-certificate: cannot be used: \(error)")
       }
     }
@@ -95,6 +99,7 @@ public final class GatewayServer: Sendable {
       throw GatewayError("--http \(address): cannot listen: \(problem)")
     }
     self.group = group
+    self.certificates = certificates
     self.loops = loops
     self.finished = finished
     self.outcome = outcome
@@ -107,9 +112,16 @@ public final class GatewayServer: Sendable {
     return outcome.error.withLock { $0 } ?? "the server has ended by itself"
   }
 
+  /// What became of a renewed certificate, for a person; each is given once. Never waits.
+  public func takeNews() -> [String] { certificates?.takeNews() ?? [] }
+
+  /// Looks now whether the certificate was renewed, on a thread of its own. Without this it is looked at every few seconds.
+  public func renewCertificate() { certificates?.lookNow() }
+
   /// Ends every stream and connection; returns when the threads are gone, at most after three seconds.
   public func stop() {
     outcome.isStopped.store(true, ordering: .relaxed)
+    certificates?.stop()
     site.stop()
     let group = group
     Task.detached { await group.triggerGracefulShutdown() }

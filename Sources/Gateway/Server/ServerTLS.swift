@@ -4,6 +4,10 @@ internal import NIOSSL
 /// The certificate and the key with which pages are served through TLS, read and held against each other before anybody connects.
 public struct ServerTLS: Sendable {
   let configuration: TLSConfiguration
+  /// Where the certificate was read.
+  let certificate: String
+  /// Where its key was read.
+  let key: String
   /// What browsers will complain about; `nil` where nothing is known.
   public let warning: String?
 
@@ -30,6 +34,8 @@ public struct ServerTLS: Sendable {
       throw GatewayError("--tls-certificate \(certificate): cannot be used: \(error)")
     }
     self.configuration = configuration
+    self.certificate = certificate
+    self.key = key
     warning =
       Int64(own.notValidAfter) < now_s
       ? "--tls-certificate \(certificate): is no longer valid: browsers will refuse it; make or fetch another"

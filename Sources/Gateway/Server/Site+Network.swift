@@ -15,7 +15,7 @@ extension Site {
       answer.words.map { "<p>\($0)</p>" }
       ?? "<div class=\"scroll\" role=\"region\" aria-label=\"WiFi networks\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">Network</th><th scope=\"col\">Signal</th><th scope=\"col\">Security</th><th scope=\"col\">State</th></tr></thead><tbody>\(networks)</tbody></table></div>"
     let form: HTML =
-      answer.words != nil
+      !answer.canConnect
       ? .empty
       : csrf.map { csrf -> HTML in
         """
@@ -23,7 +23,8 @@ extension Site {
         <label for="ssid">Network</label><input id="ssid" name="ssid" maxlength="32" required autocomplete="off">
         <label for="psk">Password; empty for an open network</label><input id="psk" name="psk" type="password" maxlength="63" autocomplete="off">
         <div class="buttons"><button class="primary" type="submit">Connect</button></div>
-        <p class="help">The network before stays set up until the new one works.</p></form>
+        <p class="help">The network before stays set up until the new one works. Whoever reads this through LinkBMS-… loses the
+        connection: these pages are then in the network that was chosen.</p></form>
         """
       } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the network.</p>"
     let naming = await naming(csrf)

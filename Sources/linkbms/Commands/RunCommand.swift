@@ -18,7 +18,7 @@ struct RunCommand: ToolCommand {
         + "contactors when everything is as the configuration wants it. Whatever is not as it should be (a lost port or line, a late "
         + "control step, a write that fails) opens them, is logged with its reason, and everything is measured anew before they close "
         + "again. SIGTERM and Ctrl-C end it in order: limits to 0, contactors open, state stored, exit status 0. SIGHUP reads the "
-        + "configuration again and takes it over where that is safe. With --simulate the chains, the PDU and the battery are a "
+        + "configuration again and takes it over where that is safe, and a renewed certificate of the pages. With --simulate the chains, the PDU and the battery are a "
         + "scenario's; the CAN side stays real. With --http the master's pages are served beside it: what people "
         + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; --can "
         + "and --can2 are shown each for itself. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
@@ -92,6 +92,7 @@ struct RunCommand: ToolCommand {
     // Before anything can be closed: pages that cannot be served end the run here.
     let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: system.buses, in: &world)
     defer { feed?.stop() }
+    let wifi = try pages.wifiReset(feed?.server)
     var parts = try system.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
     parts.watchdog_us = FileNames.environment("WATCHDOG_USEC").flatMap { Int64($0) }.map { $0 / 3 }
@@ -100,12 +101,16 @@ struct RunCommand: ToolCommand {
       settings, parts, clock: RunClock(speed: system.speed), statePath: statePath, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
     loop.gpio = lines
+    loop.gpio?.wifi = wifi
     loop.configurationPath = config
-    loop.pages = feed.map { feed in RunPages(feed.hub.publisher(), followsWallClock: system.speed == 1) { feed.server.problem } }
-    if let config {
-      loop.reload = { loop in RunCommand.reload(config, &loop) }
-    } else {
-      loop.reload = { $0.say(.warning, "SIGHUP: the configuration is the scenario's: nothing to read again") }
+    loop.pages = feed.map { feed in
+      RunPages(feed.hub.publisher(), followsWallClock: system.speed == 1, news: feed.server.takeNews) { feed.server.problem }
+    }
+    let (config, server) = (config, feed?.server)
+    loop.reload = { loop in
+      server?.renewCertificate()
+      guard let config else { return loop.say(.warning, "SIGHUP: the configuration is the scenario's: nothing to read again") }
+      RunCommand.reload(config, &loop)
     }
     logger.notice("linkbms \(Version.text) runs: \(names.values.sorted().joined(separator: ", "))")
     return try run(&loop, settings, in: &world)

@@ -109,6 +109,7 @@ struct SimulateCommand: ToolCommand {
     while simulator.now < scenario.duration || feed != nil, !world.isInterrupted {
       let seconds = simulator.step()
       PagesFeed.exchange(&publisher, &simulator)
+      for line in feed?.server.takeNews() ?? [] { world.note("linkbms: \(line)") }
       var events: [String] = []
       for index in 0..<simulator.engine.events.count { events.append(texts.event(simulator.engine.events[index].kind)) }
       judge.observe(simulator.engine, now: simulator.now, seconds: seconds, events: events)

@@ -2,7 +2,6 @@ import Gateway
 import HostIO
 import Logging
 import Runtime
-import Synchronization
 
 /// The digital lines of a run: a chip on one side, what its lines mean on the other.
 struct RunGPIO {
@@ -23,7 +22,8 @@ struct RunGPIO {
   private var lines: GPIOLines?
   private var shown: [Bool?]
   private var nextLook_ns: Int64 = .min
-  private let wifi = WiFiReset()
+  /// What the button does about the WiFi.
+  var wifi = WiFiReset()
 
   /// Takes the lines.
   init(chip: String, _ wiring: GPIOWiring) throws(PortError) {
@@ -83,26 +83,12 @@ struct RunGPIO {
   /// Forgets the WiFi, beside the loop.
   func forgetWiFi() { wifi.begin() }
   /// What became of that, once.
-  func wifiOutcome() -> String? { wifi.outcome.withLock { $0.take() } }
+  func wifiOutcome() -> String? { wifi.takeOutcome() }
 
   /// Outputs off, lines given back.
   mutating func end() {
     _ = show(GPIOLogic.State())
     lines = nil
-  }
-}
-
-/// NetworkManager takes its time: the loop does not wait for it.
-private final class WiFiReset: Sendable {
-  let outcome = Mutex<String?>(nil)
-
-  func begin() {
-    Task.detached { [self] in
-      let problem = await NetworkManager().forget()
-      outcome.withLock {
-        $0 = problem.map { "the WiFi is not forgotten: \($0)" } ?? "the WiFi is forgotten: choose another on the pages, by cable"
-      }
-    }
   }
 }
 

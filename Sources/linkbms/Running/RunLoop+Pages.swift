@@ -14,6 +14,7 @@ extension RunLoop {
   mutating func showPages() {
     guard pages != nil else { return }
     if let why = pages?.newProblem() { say(.error, "the pages are gone: \(why); the controller goes on without them") }
+    for line in pages?.takeNews() ?? [] { say(.notice, "pages: \(line)") }
     let snapshot = Snapshot(runtime.engine, runtime.readings, time_ns: runtime.time_ns)
     let before_ns = PortPoller.now_ns
     let wallClock_ns = PortPoller.wallClock_ns

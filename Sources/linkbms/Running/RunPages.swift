@@ -15,6 +15,7 @@ struct RunPages {
   private var publisher: SnapshotHub.Publisher
   private let followsWallClock: Bool
   private let problem: () -> String?
+  private let news: () -> [String]
   private var isProblemSaid = false
   private var publishedAt_ns: Int64?
   private var firstOffset_ns: Int64?
@@ -23,10 +24,15 @@ struct RunPages {
 
   /// - Parameters:
   ///   - followsWallClock: times are shown as the wall clock's, even where it was set after the start.
+  ///   - news: what is to be logged, each once.
   ///   - problem: why nobody is served any more.
-  init(_ publisher: SnapshotHub.Publisher, followsWallClock: Bool, problem: @escaping () -> String?) {
+  init(
+    _ publisher: SnapshotHub.Publisher, followsWallClock: Bool, news: @escaping () -> [String] = { [] },
+    problem: @escaping () -> String?
+  ) {
     self.publisher = publisher
     self.followsWallClock = followsWallClock
+    self.news = news
     self.problem = problem
   }
 
@@ -43,6 +49,9 @@ struct RunPages {
 
   /// Keeps what became of a command.
   mutating func answer(_ text: String) { publisher.add(answer: text) }
+
+  /// What is to be logged, each once.
+  func takeNews() -> [String] { news() }
 
   /// Why nobody is served any more, once.
   mutating func newProblem() -> String? {

@@ -34,6 +34,16 @@ import Testing
     #expect(problems.contains { $0.contains(part) }, "\(problems)")
   }
 
+  /// After a crash the file must say that they may have been closed.
+  @Test func closingIsKeptBeforeItIsOrdered() throws {
+    var rig = try CommissioningRig(CommissioningRig.scenario("good-one-chain"))
+    #expect(rig.go(until: "contactors")?.id == "contactors")
+    let outputs = rig.run.answer(ContactorPermission.words)
+    let saved = outputs.firstIndex { if case .save = $0 { true } else { false } }
+    let closed = outputs.firstIndex { if case .order(.close) = $0 { true } else { false } }
+    #expect(try #require(saved) < #require(closed))
+  }
+
   @Test func aSoundSystemPassesAllSteps() throws {
     var rig = try CommissioningRig(CommissioningRig.scenario("good-one-chain"))
     let open = rig.go()

@@ -179,6 +179,56 @@ import Testing
     #expect(kept.contains("contactors: opened, a signal ended the program"), "\(kept)")
   }
 
+  /// What cannot be kept is not done: a crash after it would leave a file that knows nothing of closed contactors.
+  @Test func aStateThatCannotBeKeptClosesNothing() throws {
+    let (slaves, tap) = try slaves()
+    defer { slaves.send(SIGTERM) }
+    try atTheContactors(tap)
+    let run = try behind(tap)
+    #expect(run.says("To let them, type the words"), "\(run.text)")
+    try FileManager.default.createDirectory(atPath: state + ".new", withIntermediateDirectories: false)
+    run.tell("close contactors")
+    let isRefused = run.says("state.json.new: cannot open")
+    #expect(isRefused, "\(run.text)")
+    if !isRefused { run.send(SIGKILL) }
+    #expect(run.end() == 2, "\(run.text)")
+    #expect(!slaves.text.contains("battery on the inverter"), "\(slaves.text)")
+  }
+
+  /// Whoever leads stands still in a write of the state, as on a disk that hangs: a signal opens them all the same.
+  @Test func aSignalOpensWhileADiskHangs() throws {
+    let inverter = try inverter("deye-hv")
+    defer { inverter.signal(SIGTERM) }
+    let plant = Self.plant("good-one-chain")
+    try atTheContactors(plant)
+    let run = try RunningProgram([
+      "commission", "--simulate", plant, "--can", bus.address, "--speed", "40", "--state", state, "--resume", "--record",
+      folder.file("run.pcapng"),
+    ])
+    defer { run.send(SIGKILL) }
+    run.tell("close contactors")
+    run.tell("close contactors")
+    try #require(run.says("Clamp meter or inverter display"), "\(run.text)")
+    func lastOrder() -> String {
+      let log = (try? String(contentsOfFile: folder.file("run.pcapng.log"), encoding: .utf8)) ?? ""
+      return log.split(separator: "\n").last { $0.contains("PDU ordered") }.map(String.init) ?? ""
+    }
+    // The file that is written aside is a pipe that is full.
+    try #require(mkfifo(state + ".new", 0o600) == 0)
+    let pipe = open(state + ".new", O_RDWR | O_NONBLOCK)
+    try #require(pipe >= 0)
+    defer { close(pipe) }
+    let bytes = [UInt8](repeating: 0x20, count: 4096)
+    for size in [4096, 1] { while write(pipe, bytes, size) > 0 {} }
+    run.tell("note this is never kept")
+    // The number of `write` among the kernel's calls, where it can be seen.
+    LiveProcess.wait(5) { (try? String(contentsOfFile: "/proc/\(run.pid)/syscall", encoding: .utf8))?.hasPrefix("1 ") ?? false }
+    #expect(lastOrder().contains("closed"), "\(run.text)")
+    run.send(SIGTERM)
+    #expect(LiveProcess.wait { lastOrder().contains("open") }, "\(run.text)")
+    #expect(!kept.contains("this is never kept"))
+  }
+
   @Test func aLineThatComesBackClosesNothing() throws {
     let (slaves, tap) = try slaves()
     defer { slaves.send(SIGTERM) }

@@ -118,6 +118,52 @@ import Testing
     #expect(run.end() == 0)
   }
 
+  /// The server of the inverter's bus ends: nobody can be told any limits.
+  @Test func aLostInverterBusOpensAndComesBack() throws {
+    let folder = try RunFolder()
+    try folder.set("protocol=deye")
+    let (slaves, tap) = try Self.slaves(folder)
+    defer { slaves.send(SIGTERM) }
+    let port = UInt16.random(in: 20_000..<60_000)
+    let server = """
+      import socket, sys, threading
+      s = socket.socket()
+      s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+      s.bind(("127.0.0.1", int(sys.argv[1])))
+      s.listen()
+      print("bus", flush=True)
+      def serve(client):
+          client.sendall(b"< hi >")
+          text = b""
+          while data := client.recv(4096):
+              *words, text = (text + data).split(b">")
+              client.sendall(b"".join(b"< ok >" for word in words if b"open" in word or b"rawmode" in word))
+      while True:
+          threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+      """
+    func begin() throws -> LiveProcess {
+      let bus = try LiveProcess("/usr/bin/env", ["python3", "-c", server, "\(port)"])
+      #expect(bus.printed("bus\n"), "\(bus.text)")
+      return bus
+    }
+    let address = "socketcand://127.0.0.1:\(port)/can0"
+    let bus = try begin()
+    let run = try Self.controller(folder, tap, ["--can", address])
+    #expect(run.says("→ RUNNING"), "\(run.text)")
+    #expect(slaves.says("battery on the inverter"))
+    bus.signal(SIGKILL)
+    #expect(slaves.says("battery off the inverter"))
+    #expect(run.says("\(address) is gone: "), "\(run.text)")
+    #expect(run.says("PDU ordered: all open"), "\(run.text)")
+    let again = try begin()
+    #expect(run.says("→ RUNNING", count: 2), "\(run.text)")
+    #expect(slaves.says("battery on the inverter", count: 2))
+    again.signal(SIGKILL)
+    #expect(slaves.says("battery off the inverter", count: 2))
+    run.send(SIGTERM)
+    #expect(run.end() == 0)
+  }
+
   @Test func aBrokenConfigurationRunsOpen() throws {
     let folder = try RunFolder()
     let text = try String(contentsOfFile: folder.config, encoding: .utf8)
