@@ -1,4 +1,4 @@
-public import Bus
+import Bus
 
 /// Lets several users of one program work on a device that only one can open: an adapter on a serial port, of which two readers would each
 /// get a part of what it says. Everything else is opened anew for each of them.

@@ -7,9 +7,7 @@ import Testing
 
 /// What is kept of each value: most go a short way, and what the short way leaves out has to be the same.
 @Suite struct QuantityWatchTests {
-  private func watch() throws -> QuantityWatch {
-    QuantityWatch(try #require(Shipped.library.definition("pylontech-hv")), Talk.book)
-  }
+  private func watch() -> QuantityWatch { QuantityWatch(Shipped.library.definition("pylontech-hv"), Talk.book) }
 
   private func set(_ watch: inout QuantityWatch, _ quantity: Quantity, _ values: [Int64]) {
     for (index, value) in values.enumerated() {
@@ -17,8 +15,8 @@ import Testing
     }
   }
 
-  @Test func everyValueIsCountedAndTheExtremesAreKept() throws {
-    var watch = try watch()
+  @Test func everyValueIsCountedAndTheExtremesAreKept() {
+    var watch = watch()
     set(&watch, .packVoltage, [0, 0, 400_000, 410_000, 405_000, 406_000, 390_000, 400_000])
     let extent = watch.extent(.packVoltage)
     #expect((extent.count, extent.first, extent.lowest, extent.highest) == (8, 0, 0, 410_000))
@@ -29,7 +27,7 @@ import Testing
   @Test func aJumpInsideOfWhatWasSeenIsOne() throws {
     let range = try #require(Shipped.library.definition("pylontech-hv")?.sidecar.plausible["PackVoltage"])
     let (low, high) = (Int64(range.lowerBound * 1000) + 1000, Int64(range.upperBound * 1000) - 1000)
-    var watch = try watch()
+    var watch = watch()
     // Up in small steps, then down at once and up again: neither leaves what was seen.
     set(&watch, .packVoltage, Array(stride(from: low, through: high, by: Int((high - low) / 8))) + [high, low, high])
     let extent = watch.extent(.packVoltage)
@@ -40,7 +38,7 @@ import Testing
   @Test func whatIsImpossibleCountsEachTime() throws {
     let range = try #require(Shipped.library.definition("pylontech-hv")?.sidecar.plausible["PackVoltage"])
     let above = Int64(range.upperBound * 1000) + 1000
-    var watch = try watch()
+    var watch = watch()
     set(&watch, .packVoltage, [400_000, above, above, 400_000, above])
     #expect((watch.extent(.packVoltage).strange, watch.extent(.packVoltage).count) == (3, 5))
   }
