@@ -1,28 +1,56 @@
 // Tells ThreadSanitizer of Swift's `Mutex`. Its quick path is compiled into the programs, where the sanitizer sees it; the slow one, for
-// a lock that another thread holds, lies in libswiftSynchronization, which was built without the sanitizer. Whoever came through there
-// would seem to hold no lock at all, and everything that it guards would be reported. Loaded in front of it (LD_PRELOAD) by
-// tools/sanitize; in a program without the sanitizer it does nothing.
+// a lock that another thread holds or waits for, lies in libswiftSynchronization, which was built without the sanitizer. Whoever came
+// or went that way would seem to hold no lock at all, and everything that it guards would be reported. Loaded in front of that library
+// (LD_PRELOAD) by tools/sanitize; in a program without the sanitizer it does nothing.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 extern void __tsan_acquire(void *address) __attribute__((weak));
+extern void __tsan_release(void *address) __attribute__((weak));
 
-#define LOCK_SLOW "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
+// Methods of Synchronization._MutexHandle: _lockSlow(_: UInt32), _tryLockSlow() -> Bool, _unlockSlow().
+#define LOCK "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
+#define TRY_LOCK "$s15Synchronization12_MutexHandleV12_tryLockSlowSbyF"
+#define UNLOCK "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
+#define SWIFT __attribute__((swiftcall))
+#define SELF __attribute__((swift_context)) void *mutex
 
-typedef __attribute__((swiftcall)) void (*lock_function)(uint32_t, __attribute__((swift_context)) void *);
+typedef SWIFT void (*lock_function)(uint32_t, SELF);
+typedef SWIFT bool (*try_function)(SELF);
+typedef SWIFT void (*unlock_function)(SELF);
 
-// _MutexHandle._lockSlow(_: UInt32)
-__attribute__((swiftcall)) void lock_slow(uint32_t thread, __attribute__((swift_context)) void *mutex) __asm__(LOCK_SLOW);
+SWIFT void lock_slow(uint32_t thread, SELF) __asm__(LOCK);
+SWIFT bool try_lock_slow(SELF) __asm__(TRY_LOCK);
+SWIFT void unlock_slow(SELF) __asm__(UNLOCK);
 
-__attribute__((swiftcall)) void lock_slow(uint32_t thread, __attribute__((swift_context)) void *mutex) {
-  static lock_function real;
-  lock_function function = __atomic_load_n(&real, __ATOMIC_RELAXED);
-  if (!function) {
-    function = (lock_function)dlsym(RTLD_NEXT, LOCK_SLOW);
-    __atomic_store_n(&real, function, __ATOMIC_RELAXED);
+// What stands behind this in the order of loading.
+static void *next(void **place, const char *name) {
+  void *found = __atomic_load_n(place, __ATOMIC_RELAXED);
+  if (!found) {
+    found = dlsym(RTLD_NEXT, name);
+    __atomic_store_n(place, found, __ATOMIC_RELAXED);
   }
-  function(thread, mutex);
-  // The word that the quick path of `unlock` releases is the mutex's first.
+  return found;
+}
+
+SWIFT void lock_slow(uint32_t thread, SELF) {
+  static void *real;
+  ((lock_function)next(&real, LOCK))(thread, mutex);
+  // The word that the quick path works on is the mutex's first.
   if (__tsan_acquire) __tsan_acquire(mutex);
+}
+
+SWIFT bool try_lock_slow(SELF) {
+  static void *real;
+  bool is_locked = ((try_function)next(&real, TRY_LOCK))(mutex);
+  if (is_locked && __tsan_acquire) __tsan_acquire(mutex);
+  return is_locked;
+}
+
+SWIFT void unlock_slow(SELF) {
+  static void *real;
+  if (__tsan_release) __tsan_release(mutex);
+  ((unlock_function)next(&real, UNLOCK))(mutex);
 }

@@ -19,6 +19,8 @@ import traceback
 import pexpect
 
 PROGRAM = os.path.abspath(sys.argv[1])
+# A program with a sanitizer in it is several times slower (tools/sanitize).
+PATIENCE = int(os.environ.get("LINKBMS_PATIENCE", "1"))
 PROMPT = "linkbms> "
 CASES = []
 
@@ -42,7 +44,7 @@ class Session:
             **variables,
         }
         self.child = pexpect.spawn(
-            PROGRAM, ["shell", *arguments], env=environment, cwd=home, timeout=8, encoding="utf-8", dimensions=(24, columns)
+            PROGRAM, ["shell", *arguments], env=environment, cwd=home, timeout=8 * PATIENCE, encoding="utf-8", dimensions=(24, columns)
         )
         self.child.delaybeforesend = None
 
@@ -337,7 +339,7 @@ def pasted_lines_are_run_one_by_one(home):
 
 @case
 def stops_and_goes_on_with_control_z(home):
-    shell = pexpect.spawn("/bin/bash", ["--norc", "-i"], env={"HOME": home, "PATH": os.environ["PATH"], "TERM": "xterm", "PS1": "bash$ ", "INPUTRC": "/dev/null"}, cwd=home, timeout=8, encoding="utf-8")
+    shell = pexpect.spawn("/bin/bash", ["--norc", "-i"], env={"HOME": home, "PATH": os.environ["PATH"], "TERM": "xterm", "PS1": "bash$ ", "INPUTRC": "/dev/null"}, cwd=home, timeout=8 * PATIENCE, encoding="utf-8")
     shell.delaybeforesend = None
     shell.expect_exact("bash$ ")
     shell.send(f"{PROGRAM} shell\r")
