@@ -149,6 +149,17 @@ import Testing
     #expect(world.status == .running)
   }
 
+  @Test func aModuleThatDiesIsNamedAndOpensBeforeItsChainCountsAsSilent() {
+    var world = RunRig.running()
+    world.withPlant { $0.begin(.slaveDead(.bms1, module: 2)) }
+    #expect(world.secondsToOpen(20) != nil)
+    #expect(world.status == .communicationError)
+    let reasons = world.notes.compactMap { note -> Reason? in
+      if case .event(.status(_, .communicationError, let reason)) = note.kind { reason } else { nil }
+    }
+    #expect(reasons == [.scansFail(.bms1, module: 1)])
+  }
+
   @Test func withoutAConfigurationNothingCloses() {
     var world = RunWorld(RunRig.scenario(), change: { $0.configuration = nil })
     world.run(seconds: 60)
