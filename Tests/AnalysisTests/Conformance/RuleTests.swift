@@ -430,6 +430,22 @@ extension CANFrame {
     #expect(finding?.text == "unlike the reference: 00004220 Limits: ChargeVoltageLimit is 700 V, in the reference 681.6 V")
   }
 
+  @Test func ofTwoBatteriesTheFirstIsFollowed() {
+    let one = Talk(seconds: 30)
+    // The same again from address 1, a few volts higher.
+    let both = one.changed { record, _ in
+      guard (0x4210...0x4290).contains(record.frame.id.number), record.frame.id.number & 15 == 0 else { return [record] }
+      let other = Talk.copy(record, after: 0.001) { frame in
+        frame.id = .extended(frame.id.number + 1)
+        if frame.id.number == 0x4211 { frame.setByte(1, frame.byte(1) + 1) }
+      }
+      return [record, other]
+    }
+    func figures(_ talk: Talk) -> [String] { talk.diagnosis().buses[0].figures.map { "\($0)" } }
+    #expect(figures(both) == figures(one) && !figures(one).isEmpty)
+    #expect(both.diagnosis().buses[0].frames > one.diagnosis().buses[0].frames)
+  }
+
   @Test func anInverterThatMeansAnotherBatteryIsNotShownOnline() {
     let diagnosis = Talk("sofar1", seconds: 60, faults: [LinkFault(.wrongAddress)]).diagnosis()
     #expect(diagnosis.findings.first?.rule == .R04)
