@@ -109,7 +109,7 @@ need_gateway_check() {
 
 # What a virtual machine with SocketCAN needs (tools/can-vm). Its kernel is unpacked from Debian's package, not installed.
 need_vm() {
-  need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils util-linux python3 tar gzip
+  need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils gpiod util-linux python3 tar gzip
 }
 
 build_release() {
