@@ -1,6 +1,9 @@
+#define _GNU_SOURCE
 #include "CPorts.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 int ports_event_open(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 
@@ -11,3 +14,5 @@ void ports_event_clear(int descriptor) {
   eventfd_t count;
   (void)eventfd_read(descriptor, &count);
 }
+
+int ports_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

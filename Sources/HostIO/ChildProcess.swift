@@ -1,3 +1,4 @@
+private import CPorts
 private import Glibc
 
 /// A command of the system's shell, for `! command` and `COMMAND | pager`.
@@ -48,9 +49,8 @@ public struct ChildProcess: Sendable {
     shell command: String, variables: [String: String] = [:]
   ) throws(OutputError) -> (child: ChildProcess, output: ByteOutput) {
     var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { throw .failed(errno: errno) }
-    // Otherwise the child holds its own input open and never sees the end.
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    // Closed in children: otherwise this one holds its own input open and never sees the end.
+    guard ports_pipe(&ends) == 0 else { throw .failed(errno: errno) }
     defer { close(ends[0]) }
     let output = ByteOutput(descriptor: ends[1], buffering: .full, owns: true)
     return (try ChildProcess(shell: command, input: ends[0], variables: variables), output)

@@ -1,3 +1,4 @@
+private import CPorts
 private import Glibc
 
 /// Another program run to its end, without a shell: its words are passed as they are.
@@ -20,13 +21,13 @@ public enum ToolRun {
     guard !words.isEmpty else { throw .failed(errno: EINVAL) }
     var into: [Int32] = [-1, -1]
     var from: [Int32] = [-1, -1]
-    guard pipe(&into) == 0 else { throw .failed(errno: errno) }
-    guard pipe(&from) == 0 else {
+    // Closed in children from the start: another thread may start a program of its own at any moment.
+    guard ports_pipe(&into) == 0 else { throw .failed(errno: errno) }
+    guard ports_pipe(&from) == 0 else {
       let code = errno
       for end in into { close(end) }
       throw .failed(errno: code)
     }
-    for end in into + from { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }

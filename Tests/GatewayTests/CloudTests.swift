@@ -177,9 +177,7 @@ import Testing
   /// NetworkManager's tool as a script that writes down what it was asked. `cases` are those of its shell.
   private func fake(_ folder: Folder, _ cases: String) throws -> String {
     let tool = folder.path + "/nmcli"
-    try "#!/bin/sh\necho \"$@\" >> \(folder.path)/log\ncase \"$*\" in\n\(cases)\nesac\nexit 0\n".write(
-      toFile: tool, atomically: true, encoding: .utf8)
-    chmod(tool, 0o755)
+    try writeProgram(tool, "#!/bin/sh\necho \"$@\" >> \(folder.path)/log\ncase \"$*\" in\n\(cases)\nesac\nexit 0\n")
     return tool
   }
 
@@ -235,13 +233,14 @@ import Testing
     let folder = try Folder()
     let tool = folder.path + "/nmcli"
     // Says what it was asked, and refuses `up` while a file is there.
-    try """
-    #!/bin/sh
-    echo "$@" >> \(folder.path)/log
-    case "$*" in *edit*) cat >> \(folder.path)/typed;; *" up "*) [ -e \(folder.path)/fail ] && { echo "Error: no secrets"; exit 4; };; esac
-    exit 0
-    """.write(toFile: tool, atomically: true, encoding: .utf8)
-    chmod(tool, 0o755)
+    try writeProgram(
+      tool,
+      """
+      #!/bin/sh
+      echo "$@" >> \(folder.path)/log
+      case "$*" in *edit*) cat >> \(folder.path)/typed;; *" up "*) [ -e \(folder.path)/fail ] && { echo "Error: no secrets"; exit 4; };; esac
+      exit 0
+      """)
     let manager = NetworkManager(tool: tool)
     try "".write(toFile: folder.path + "/fail", atomically: true, encoding: .utf8)
     #expect(await manager.connect("home", password: "secret99") == "NetworkManager says: Error: no secrets")

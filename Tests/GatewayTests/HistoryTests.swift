@@ -1,5 +1,6 @@
 import Controller
 import Foundation
+import HostIO
 import Testing
 
 @testable import Gateway
@@ -337,4 +338,11 @@ enum StoreKind: CaseIterable {
       print("\(name): \(points.count) points in \(ContinuousClock.now - start)")
     }
   }
+}
+
+/// Writes a program that the test starts afterwards. Another process does the writing: what this one has open for writing may be
+/// inherited by whatever another test starts in that moment, and a file that anybody may still write cannot be executed (ETXTBSY).
+func writeProgram(_ path: String, _ text: String) throws {
+  let outcome = try ToolRun.run(["sh", "-c", #"cat > "$0.new" && chmod 755 "$0.new" && mv "$0.new" "$0""#, path], input: text)
+  try #require(outcome == ToolRun.Outcome(status: 0, text: ""))
 }

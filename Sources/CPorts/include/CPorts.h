@@ -12,6 +12,9 @@ int ports_event_open(void);
 void ports_event_set(int descriptor);
 void ports_event_clear(int descriptor);
 
+// A pipe whose ends no child inherits, whatever another thread starts at that moment; -1 and errno.
+int ports_pipe(int ends[2]);
+
 // --- Multicast. Addresses and ports in network byte order as they stand in sockaddr_in.
 
 // A socket that hears `group` on every interface that can carry it; -1 and errno.

@@ -1,5 +1,5 @@
 private import Dispatch
-private import HostIO
+internal import HostIO
 private import Synchronization
 
 /// A WiFi network that can be heard.
@@ -68,11 +68,7 @@ public final class NetworkManager: Sendable {
   func networks() async -> Answer {
     let tool = tool
     return await onQueue {
-      guard
-        let outcome = try? ToolRun.run([tool, "-t", "-f", "ACTIVE,SIGNAL,SECURITY,SSID", "device", "wifi", "list"], seconds: 20)
-      else {
-        return Answer(words: "NetworkManager's tool cannot be started.")
-      }
+      let outcome = NetworkManager.run(tool, ["-t", "-f", "ACTIVE,SIGNAL,SECURITY,SSID", "device", "wifi", "list"], seconds: 20)
       if outcome.status == 127 {
         return Answer(
           words: "This system has no NetworkManager, so its WiFi is set up elsewhere (for example in /etc/network/interfaces or by "
@@ -97,9 +93,7 @@ public final class NetworkManager: Sendable {
     }
     let tool = tool
     return await onQueue {
-      func run(_ words: [String], input: String = "") -> ToolRun.Outcome {
-        (try? ToolRun.run([tool] + words, input: input, seconds: 60)) ?? ToolRun.Outcome(status: 126, text: "it cannot be started")
-      }
+      func run(_ words: [String], input: String = "") -> ToolRun.Outcome { NetworkManager.run(tool, words, input: input) }
       func said(_ outcome: ToolRun.Outcome) -> String { "NetworkManager says: \(outcome.text.trimmed.suffix(300))" }
       _ = run(["connection", "delete", "linkbms-new"])
       var words = ["connection", "add", "type", "wifi", "con-name", "linkbms-new", "ifname", "*", "ssid", name]
@@ -134,9 +128,7 @@ public final class NetworkManager: Sendable {
   public func forget() async -> String? {
     let tool = tool
     return await onQueue {
-      guard let outcome = try? ToolRun.run([tool, "connection", "delete", "linkbms"], seconds: 20) else {
-        return "NetworkManager's tool cannot be started"
-      }
+      let outcome = NetworkManager.run(tool, ["connection", "delete", "linkbms"], seconds: 20)
       switch outcome.status {
       case 0: return nil
       case 10: return "no WiFi network was chosen on the pages"
@@ -150,7 +142,8 @@ public final class NetworkManager: Sendable {
   func name() async -> String? {
     let tool = tool
     return await onQueue {
-      guard let outcome = try? ToolRun.run([tool, "general", "hostname"], seconds: 10), outcome.status == 0 else { return nil }
+      let outcome = NetworkManager.run(tool, ["general", "hostname"], seconds: 10)
+      guard outcome.status == 0 else { return nil }
       let name = outcome.text.trimmed
       return name.isEmpty || name.utf8.count > 255 ? nil : name
     }
@@ -162,9 +155,18 @@ public final class NetworkManager: Sendable {
     guard NetworkName.isLabel(name) else { return NetworkName.expectation }
     let tool = tool
     return await onQueue {
-      guard let outcome = try? ToolRun.run([tool, "general", "hostname", name], seconds: 20) else { return "It cannot be started." }
+      let outcome = NetworkManager.run(tool, ["general", "hostname", name], seconds: 20)
       if outcome.status == 127 { return "This system has no NetworkManager." }
       return outcome.status == 0 ? nil : "NetworkManager says: \(outcome.text.trimmed.suffix(300))"
+    }
+  }
+
+  /// Runs the tool. Where it cannot be started, the outcome says so and why, with status 126.
+  static func run(_ tool: String, _ words: [String], input: String = "", seconds: Int = 60) -> ToolRun.Outcome {
+    do {
+      return try ToolRun.run([tool] + words, input: input, seconds: seconds)
+    } catch {
+      return ToolRun.Outcome(status: 126, text: "\(tool) cannot be started: \(error)")
     }
   }
 

@@ -34,9 +34,7 @@ extension NetworkManager {
   }
 
   private static func openSetup(_ tool: String, _ password: String) -> Result<SetupNetwork, GatewayError> {
-    func run(_ words: [String], input: String = "") -> ToolRun.Outcome {
-      (try? ToolRun.run([tool] + words, input: input, seconds: 60)) ?? ToolRun.Outcome(status: 126, text: "it cannot be started")
-    }
+    func run(_ words: [String], input: String = "") -> ToolRun.Outcome { NetworkManager.run(tool, words, input: input) }
     func failed(_ words: String) -> Result<SetupNetwork, GatewayError> { .failure(GatewayError(words)) }
     func said(_ outcome: ToolRun.Outcome) -> Result<SetupNetwork, GatewayError> {
       _ = run(["connection", "delete", SetupNetwork.connection])

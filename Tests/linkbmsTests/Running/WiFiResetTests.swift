@@ -10,9 +10,8 @@ import Testing
     let folder = try RunFolder()
     let tool = folder.path + "/nmcli"
     func fake(_ device: String) throws -> NetworkManager {
-      try "#!/bin/sh\ncase \"$*\" in *TYPE,DEVICE*) echo \(device);; *HWADDR*) echo 02:00:00:00:00:0A;; esac\n".write(
-        toFile: tool, atomically: true, encoding: .utf8)
-      chmod(tool, 0o755)
+      try writeProgram(
+        tool, "#!/bin/sh\ncase \"$*\" in *TYPE,DEVICE*) echo \(device);; *HWADDR*) echo 02:00:00:00:00:0A;; esac\n")
       return NetworkManager(tool: tool)
     }
     let pages = "http://1.2.3.4:8080/wifi"
