@@ -134,7 +134,7 @@ struct PagesOptions: ParsableArguments {
       let server = try GatewayServer(site, on: address, tls: secure)
       let cloud = try options.map { options throws(GatewayError) in
         try CloudLink(
-          hub: hub, broker: options, name: mqttName, queue: mqttQueue, version: Version.text, page: server.url)
+          hub: hub, broker: options, name: mqttName, queue: mqttQueue, history: store, version: Version.text, page: server.url)
       }
       world.note("linkbms: pages on \(server.url)")
       if let mdns { world.note("linkbms: wanted name in the network: \(mdns).local; /wifi shows what became of it") }

@@ -69,6 +69,37 @@ import Testing
     #expect(await comesTrue { link.strangers == 0 })
   }
 
+  /// The master's history and the queue are two files: a kill can come after a minute is in the one and before it is in the other.
+  @Test func minutesThatOnlyTheHistoryHasAreQueuedAtTheNextStart() async throws {
+    let folder = try Folder()
+    let path = folder.path + "/queue.sqlite"
+    var random = Seeded(3)
+    let records = (0..<5).map { Records.random(start: 600 + 60 * Int64($0), cells: 16, using: &random) }
+    let history = try SQLiteHistory(path: folder.path + "/history.sqlite")
+    try history.append(records, events: [], device: HistoryKeeper.own)
+    let rig = Rig.running()
+    let broker = TestBroker()
+    defer { broker.end() }
+    /// Starts a master, and ends it when it has had a look at its first snapshot and all has arrived.
+    func start(_ queue: String) async throws {
+      let link = try CloudLink(
+        hub: rig.hub, broker: broker.options, name: "a", queue: queue, history: history, version: "1")
+      #expect(await comesTrue { link.hasCaughtUp && link.waiting == 0 })
+      link.stop()
+    }
+    func arrived() -> [Int64] { Self.minutes(broker).compactMap { MinuteRecord($0.payload)?.start }.filter { $0 < 10_000 } }
+
+    // A queue that has never had a minute is no reason to send a month.
+    try await start(folder.path + "/new.sqlite")
+    #expect(arrived() == [])
+    // The first two had been queued, and had arrived.
+    try Outbox(path: path).add([], historyUntil: records[1].times.last)
+    try await start(path)
+    #expect(arrived() == records[2...].map(\.start))
+    try await start(path)
+    #expect(arrived() == records[2...].map(\.start))
+  }
+
   @Test func nothingIsAcknowledgedBeforeTheStoreHasIt() async throws {
     let store = DoorStore()
     let broker = TestBroker()

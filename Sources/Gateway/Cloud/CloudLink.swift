@@ -28,10 +28,13 @@ public final class CloudLink: Sendable {
     var isAwake = false
     var dropped = 0
     var problem: String?
+    /// What the master's own history has that the queue has never had is in the queue.
+    var hasCaughtUp = false
   }
 
   private let hub: SnapshotHub
   private let outbox: Outbox
+  private let history: (any HistoryStore)?
   private let topics: CloudTopics
   private let discovery: [UInt8]
   private let name: String
@@ -45,16 +48,20 @@ public final class CloudLink: Sendable {
   /// - Parameters:
   ///   - name: the device's name in topics: letters, digits, point, hyphen, underscore.
   ///   - queue: the file of what has not arrived; `nil` keeps it in memory.
+  ///   - history: the master's own. Of what it has since the last minute of the queue, the queue gets what is missing: minutes that were
+  ///     written there just before a kill, or while no cloud was asked for. A queue that never had a minute gets nothing.
   ///   - version: the program's.
   ///   - page: the address of the master's pages, for Home Assistant's link to them.
   public init(
-    hub: SnapshotHub, broker options: BrokerOptions, name: String, queue path: String?, version: String, page: String? = nil
+    hub: SnapshotHub, broker options: BrokerOptions, name: String, queue path: String?, history: (any HistoryStore)? = nil,
+    version: String, page: String? = nil
   ) throws(GatewayError) {
     guard CloudTopics.isName(name) else {
       throw GatewayError("found the name \"\(name)\", expected letters, digits, point, hyphen and underscore, at most 64")
     }
     self.hub = hub
     self.name = name
+    self.history = history
     outbox = try Outbox(path: path)
     topics = CloudTopics(name)
     discovery = Array(HomeAssistantDiscovery.message(name, topics: topics, version: version, page: page).text.utf8)
@@ -87,6 +94,9 @@ public final class CloudLink: Sendable {
   /// Messages that wait for the broker.
   public var waiting: Int { outbox.count }
 
+  /// Minutes that only the master's history had are in the queue.
+  var hasCaughtUp: Bool { state.withLock { $0.hasCaughtUp } }
+
   /// Arrivals that belong to no entry of the queue, and are still remembered.
   var strangers: Int { state.withLock { $0.early.count } }
 
@@ -95,7 +105,7 @@ public final class CloudLink: Sendable {
     timer.cancel()
     queue.sync {
       let rest = state.withLock { $0.collector.take() }
-      if let rest { keep([(topics.minute, rest.bytes)]) }
+      if let rest { keep([(topics.minute, rest.bytes)], historyUntil: rest.times.last) }
       sendWaiting()
     }
     let current = broker.withLock { broker in
@@ -153,7 +163,9 @@ public final class CloudLink: Sendable {
 
   private func tick(at now: ContinuousClock.Instant) {
     let moment = hub.moment(at: now)
+    if let snapshot = moment.snapshot { catchUp(before: snapshot.time_ns / 1_000_000_000) }
     var messages: [(topic: String, payload: [UInt8])] = []
+    var historyUntil: Int64?
     var isStateDue = false
     state.withLock { state in
       for event in moment.events where event.number > state.lastEvent {
@@ -166,7 +178,10 @@ public final class CloudLink: Sendable {
       }
       if moment.sequence != state.lastSequence, let snapshot = moment.snapshot {
         state.lastSequence = moment.sequence
-        if let record = state.collector.add(snapshot) { messages.append((topics.minute, record.bytes)) }
+        if let record = state.collector.add(snapshot) {
+          messages.append((topics.minute, record.bytes))
+          historyUntil = record.times.last
+        }
       }
       // At once where the status has changed: an automation waits for it.
       let status = moment.current?.outputs.status.word
@@ -174,17 +189,34 @@ public final class CloudLink: Sendable {
       state.lastStatus = status
       state.ticks += 1
     }
-    keep(messages)
+    keep(messages, historyUntil: historyUntil)
     if isStateDue, let broker = broker.withLock({ $0 }), broker.isConnected {
       broker.publish(topics.state, DataJSON.bytes(moment), reliably: false, retain: true)
     }
     sendWaiting()
   }
 
-  private func keep(_ messages: [(topic: String, payload: [UInt8])]) {
+  /// Puts what only the master's own history has into the queue, once, before this run's first minute is in either: both write each
+  /// minute for themselves, and a kill can come between the two.
+  /// - Parameter now: the first second of this run.
+  private func catchUp(before now: Int64) {
+    guard let history, !state.withLock({ $0.hasCaughtUp }) else { return }
+    do throws(GatewayError) {
+      if let until = try outbox.historyUntil(), until + 1 < now {
+        let missing = try history.records(device: HistoryKeeper.own, in: until + 1..<now).filter { $0.start > until }
+          .suffix(Outbox.room)
+        if let last = missing.last {
+          keep(missing.map { (topics.minute, $0.bytes) }, historyUntil: last.times.last)
+        }
+      }
+      state.withLock { $0.hasCaughtUp = true }
+    } catch { state.withLock { $0.problem = error.description } }
+  }
+
+  private func keep(_ messages: [(topic: String, payload: [UInt8])], historyUntil: Int64?) {
     guard !messages.isEmpty else { return }
     do throws(GatewayError) {
-      let lost = try outbox.add(messages)
+      let lost = try outbox.add(messages, historyUntil: historyUntil)
       state.withLock { state in
         state.dropped += lost
         state.problem = nil

@@ -29,6 +29,7 @@ final class Outbox: Sendable {
         try $0.execute(
           sql:
             "CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload BLOB NOT NULL)")
+        try $0.execute(sql: "CREATE TABLE IF NOT EXISTS mark (only INTEGER PRIMARY KEY CHECK (only = 1), time INTEGER NOT NULL)")
       }
     } catch { throw GatewayError("\(path ?? "memory"): \(error)") }
   }
@@ -38,11 +39,15 @@ final class Outbox: Sendable {
   }
 
   /// Adds messages in one transaction.
+  /// - Parameter historyUntil: the last second of history that is among them, since 1970; `nil` = none is.
   /// - Returns: how many of the oldest had to go.
   @discardableResult
-  func add(_ messages: [(topic: String, payload: [UInt8])]) throws(GatewayError) -> Int {
+  func add(_ messages: [(topic: String, payload: [UInt8])], historyUntil: Int64? = nil) throws(GatewayError) -> Int {
     let room = room
     return try checked { database in
+      if let historyUntil {
+        try database.execute(sql: "INSERT OR REPLACE INTO mark (only, time) VALUES (1, ?)", arguments: [historyUntil])
+      }
       for message in messages {
         try database.cachedStatement(sql: "INSERT INTO message (topic, payload) VALUES (?, ?)")
           .execute(arguments: [message.topic, Data(message.payload)])
@@ -53,6 +58,11 @@ final class Outbox: Sendable {
         sql: "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT ?)", arguments: [surplus - room])
       return surplus - room
     }
+  }
+
+  /// The last second of history that was ever added, since 1970; `nil` = none was.
+  func historyUntil() throws(GatewayError) -> Int64? {
+    try checked { try Int64.fetchOne($0, sql: "SELECT time FROM mark") }
   }
 
   /// The oldest after `id`.
