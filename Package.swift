@@ -6,7 +6,24 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
+  .unsafeFlags(["-enable-testing"], .when(configuration: .release)),
 ]
+
+/// What people get has the Swift libraries inside: it starts in a few milliseconds and runs where no Swift is installed. Only the link is
+/// another, so that the tests, which need those libraries as they are, share every object file with it.
+let program: [LinkerSetting] =
+  Context.environment["LINKBMS_STATIC"] == nil
+  ? []
+  : [
+    .unsafeFlags(
+      ["-static-stdlib"]
+        // What the modules of Foundation say themselves where they are compiled against for this way of linking.
+        + [
+          "Foundation", "CoreFoundation", "_CFXMLInterface", "FoundationInternationalization", "FoundationEssentials",
+          "_FoundationCollections", "_FoundationCShims", "_FoundationICU", "swiftSynchronization", "swift_StringProcessing",
+          "swift_RegexParser", "swift_Concurrency", "swiftDispatch",
+        ].map { "-l" + $0 })
+  ]
 
 let package = Package(
   name: "linkbms",
@@ -69,6 +86,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict,
+      linkerSettings: program,
       plugins: ["EmbedDissectors"]),
 
     // Definitions are data (Dissectors/); the plugin puts their text into the executable, so that it works wherever it is copied.

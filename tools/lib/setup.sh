@@ -5,10 +5,6 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 
-# One place for the way the program is built for people. The Swift libraries are linked in: the program starts in a few
-# milliseconds and runs where no Swift is installed.
-release_flags=(-c release -Xswiftc -static-stdlib)
-
 say() { printf '%s\n' "$*" >&2; }
 # Begins a stage of a long script, and says how long the one before took.
 stage() {
@@ -17,6 +13,32 @@ stage() {
   say "== $1"
 }
 stage_end() { [ -z "${stage_began:-}" ] || say "   $((SECONDS - stage_began)) s"; }
+
+# beside NAME COMMAND…: begins a command whose end is awaited later. It is stopped, with all it started, where the script ends first.
+declare -A beside_process=()
+beside() {
+  local name=$1
+  shift
+  mkdir -p "$root/.build"
+  set -m
+  "$@" > "$root/.build/beside-$name.log" 2>&1 < /dev/null &
+  beside_process[$name]=$!
+  set +m
+  trap stop_beside EXIT
+}
+# await NAME: waits for it, prints what it said, and ends with its status.
+await() {
+  local status=0
+  wait "${beside_process[$1]}" || status=$?
+  unset "beside_process[$1]"
+  cat "$root/.build/beside-$1.log" >&2
+  return $status
+}
+stop_beside() {
+  local process
+  for process in "${beside_process[@]}"; do kill -- "-$process" 2>/dev/null || true; done
+}
+
 fail() { say "$(basename "$0"): $*"; exit 2; }
 
 need_swift() {
@@ -112,7 +134,18 @@ need_vm() {
   need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils gpiod util-linux python3 tar gzip
 }
 
+# The program as people get it: the Swift libraries are linked in, so it starts in a few milliseconds and runs where no Swift is installed.
 build_release() {
-  swift build "${release_flags[@]}" --product linkbms >&2
+  LINKBMS_STATIC=1 swift build -c release --product linkbms >&2
   linkbms="$root/.build/release/linkbms"
 }
+
+# The Swift tests and the program, from the same object files (Package.swift): one build for all. The program is linked last, so that the
+# tests that start it, start what people get.
+build_tests() {
+  swift build -c release --build-tests >&2
+  build_release
+}
+
+# The Swift tests that are built, with --filter or --skip and a pattern. Not through `swift test`, of which two at a time meet in one database.
+swift_tests=("$root/.build/release/linkbmsPackageTests.xctest" --testing-library swift-testing)

@@ -31,6 +31,8 @@ for path in arguments.dropFirst(4) {
   source += "  (\n    path: \(hashes)\"\(name)\"\(hashes),\n    text: \(hashes)\"\"\"\n\(lines)\n\"\"\"\(hashes)\n  ),\n"
 }
 source += "]\n"
+// What is there already is left as it is: a file written anew, if only because this tool was linked again, rebuilds all above it.
+if let there = FileManager.default.contents(atPath: arguments[2]), there == Data(source.utf8) { exit(0) }
 do {
   try source.write(toFile: arguments[2], atomically: true, encoding: .utf8)
 } catch {

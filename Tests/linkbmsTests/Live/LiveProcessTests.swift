@@ -79,10 +79,11 @@ import Testing
   }
 
   /// Asks until the simulated battery, which needs a moment, answers.
+  /// To the last frame of an answer: a battery that is asked while it answers takes that for the same question.
   private func awaitAnswers() throws {
     let script =
-      "open --live \(bus.address) --protocol deye-hv; arm \(bus.address); send \(bus.address) 4200#0000000000000000 --every 100ms &;"
-      + "wait for Totals within 60s"
+      "open --live \(bus.address) --protocol deye-hv; arm \(bus.address); send \(bus.address) 4200#0000000000000000 --every 400ms &;"
+      + "wait for DeyeText2 within 60s"
     let shell = try LiveProcess(BuiltProgram.path, ["shell", "-c", script])
     #expect(shell.end() == 0, "\(shell.text)")
   }
