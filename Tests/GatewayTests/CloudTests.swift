@@ -113,6 +113,29 @@ import Testing
     #expect(await site.respond(PageRequest(method: .post, path: "/"), at: now).status == 405)
   }
 
+  /// Two hours are one point of a month: of a master that is ahead by minutes, nothing at all was drawn before an even hour.
+  @Test func aMasterWhoseClockIsAheadHasCharts() async throws {
+    let folder = try Folder()
+    let store = try SQLiteHistory(path: folder.path + "/fleet.sqlite")
+    let cloud = try receiver(store)
+    defer { cloud.stop() }
+    var random = Seeded(2)
+    let now: Int64 = 1_795_953_540  // a minute before an even hour
+    cloud.take("linkbms/a/minute", Records.random(start: now + 120, cells: 8, using: &random).bytes, at: now)
+    cloud.take("linkbms/far/minute", Records.random(start: now + 90_000, cells: 8, using: &random).bytes, at: now)
+    let site = CloudSite(store: store, receiver: cloud)
+    for span in HistoryPage.Span.allCases.map(\.rawValue) {
+      func charts(_ device: String) async -> Int {
+        await site.respond(PageRequest(path: "/device/\(device)", query: ["span": span]), at: now).text.split(
+          separator: "<polyline"
+        ).count - 1
+      }
+      #expect(await charts("a") > 0, "\(span)")
+      // A wrong year must not take the rest out of sight.
+      #expect(await charts("far") == 0, "\(span)")
+    }
+  }
+
   @Test func whatTheStoreKnewIsThereAfterARestart() throws {
     let folder = try Folder()
     let store = try SQLiteHistory(path: folder.path + "/fleet.sqlite")

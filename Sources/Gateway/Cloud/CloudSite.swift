@@ -50,14 +50,16 @@ public final class CloudSite: Pages, Sendable {
       return page(
         "Not found", request.path, "<h1>Not found</h1><p>There is no such master. <a href=\"/\">Fleet</a></p>", status: 404)
     }
-    let (span, range) = HistoryPage.asked(request.query, newest: now)
     do throws(GatewayError) {
-      let (points, events, cells) = try await archive.read { (store) throws(GatewayError) in
-        try HistoryPage.load(store, device: name, range)
+      let (newest, span, range, (points, events, cells)) = try await archive.read { (store) throws(GatewayError) in
+        let newest = try CloudSite.newest(store, name, now)
+        let (span, range) = HistoryPage.asked(request.query, newest: newest)
+        return (newest, span, range, try HistoryPage.load(store, device: name, range))
       }
       let entry = FleetView([facts], now: now).entries.first
       let view = HistoryPage(
-        title: name, path: "/device/\(name)", span: span, range: range, newest: now, points: points, events: events, cells: cells)
+        title: name, path: "/device/\(name)", span: span, range: range, newest: newest, points: points, events: events, cells: cells
+      )
       let head: HTML =
         entry.map { "<p class=\"banner \($0.tone)\" role=\"status\"><strong>\($0.status)</strong> \($0.why)</p>" } ?? .empty
       return page(name, request.path, head + view.html())
@@ -65,6 +67,13 @@ public final class CloudSite: Pages, Sendable {
       return page(
         name, request.path, "<h1>\(name)</h1><p class=\"notice bad\" role=\"alert\">\(error.description)</p>", status: 500)
     }
+  }
+
+  /// The end of a device's charts, s since 1970: now, or what it recorded last where its clock is ahead of ours by up to a day.
+  private static func newest(_ store: any HistoryStore, _ name: String, _ now: Int64) throws(GatewayError) -> Int64 {
+    let level = HistorySummary.levels[0]
+    guard let last = try store.summaries(device: name, level: level, in: now..<now + 86_400).last else { return now }
+    return last.time + level
   }
 
   private func page(_ title: String, _ path: String, _ main: HTML, status: Int = 200) -> PageResponse {
