@@ -136,3 +136,25 @@ public final class ByteOutput {
     poll(&wait, 1, 1000)
   }
 }
+
+extension ByteOutput {
+  /// Writes all of it, however long that takes and whatever signal comes: for a thread on which nobody waits.
+  /// - Returns: how many bytes were taken; fewer than all where the other end refused.
+  public static func writeWaiting(_ bytes: [UInt8], to descriptor: Int32) -> Int {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count >= 0 {
+        done += count
+        continue
+      }
+      switch errno {
+      case EINTR: continue
+      // Somebody set the shared descriptor non-blocking. A terminal says at once that it takes more, also where it does not.
+      case EAGAIN: usleep(10_000)
+      default: return done
+      }
+    }
+    return done
+  }
+}

@@ -33,7 +33,8 @@ public final class ServiceNotifier {
   }
 }
 
-/// Text for people that must never make anybody wait: what the other end does not take at once is dropped and counted.
+/// Text for people that should make nobody wait: what the other end does not take at once is dropped and counted. A terminal or a file may
+/// say that it takes more and wait all the same: nothing for a control loop.
 public final class PatientlessOutput {
   private let descriptor: Int32
   /// Pieces that were dropped since one got through.

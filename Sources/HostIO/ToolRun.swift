@@ -87,18 +87,22 @@ public struct NetworkInterface: Sendable, Equatable {
   /// Whether a link is there: a cable, an access point.
   public var hasCarrier: Bool
 
-  /// All but the loopback, by name.
+  /// Those that cables and radios are: a bus, a bridge or a tunnel is an interface to the kernel too. By name.
   public static func all(below folder: String = "/sys/class/net") -> [NetworkInterface] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var found: [NetworkInterface] = []
     while let entry = readdir(directory) {
       let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      guard !name.hasPrefix("."), name != "lo" else { continue }
+      guard !name.hasPrefix(".") else { continue }
+      func has(_ file: String) -> Bool { access("\(folder)/\(name)/\(file)", F_OK) == 0 }
+      let isWireless = has("wireless") || has("phy80211")
+      // Type 1 is Ethernet; a CAN interface is 280. What only the kernel has made belongs to no device.
+      let isCable = text(of: "\(folder)/\(name)/type").split(separator: "\n").first == "1" && has("device")
+      guard isWireless || isCable else { continue }
       found.append(
         NetworkInterface(
-          name: name, isWireless: access("\(folder)/\(name)/wireless", F_OK) == 0,
-          hasCarrier: text(of: "\(folder)/\(name)/carrier").hasPrefix("1")))
+          name: name, isWireless: isWireless, hasCarrier: text(of: "\(folder)/\(name)/carrier").hasPrefix("1")))
     }
     return found.sorted { $0.name < $1.name }
   }
@@ -110,6 +114,12 @@ public struct NetworkInterface: Sendable, Equatable {
       if words.count > 3, let level = Double(words[3]), level.magnitude < 1000 { return Int32(level) }
     }
     return 0
+  }
+
+  /// The address that a radio was made with, whichever it uses just now: `dc:a6:32:0a:1b:2c`; `nil` where the kernel does not know it.
+  public static func permanentAddress(of name: String, below folder: String = "/sys/class/net") -> String? {
+    let address = text(of: "\(folder)/\(name)/phy80211/macaddress")
+    return address.contains { $0.isHexDigit && $0 != "0" } ? address : nil
   }
 
   /// A small file; empty where it cannot be read.

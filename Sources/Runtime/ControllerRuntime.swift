@@ -45,6 +45,10 @@ public struct ControllerRuntime: Sendable {
 
   private var outbox: [[(frame: CANFrame, since_us: Int64)]]
   private var fullSince: [Int64?]
+  /// Frames that the bus has acknowledged, on ports that tell; `nil` = it does not.
+  private var acknowledgedCount: [UInt64?]
+  /// When the first frame was given away that nothing was acknowledged after.
+  private var unheardSince: [Int64?]
   private var sessionWake: [Int64]
   private var lines: [(line: Int, content: TapLine)] = []
   private var saidOutputs: PDULine?
@@ -72,6 +76,8 @@ public struct ControllerRuntime: Sendable {
     pdu = PDULink(sequence: settings.firstOrder)
     outbox = settings.sessions.map { _ in [] }
     fullSince = settings.sessions.map { _ in nil }
+    acknowledgedCount = settings.sessions.map { _ in nil }
+    unheardSince = settings.sessions.map { _ in nil }
     sessionWake = settings.sessions.map { _ in 0 }
     isMute = settings.isMute
     chains = ControllerRuntime.chains(settings)
@@ -121,9 +127,21 @@ public struct ControllerRuntime: Sendable {
     pass(to: now_us)
     guard sessions.indices.contains(port) else { return }
     note(.frame(port: port, frame, .received))
+    if frame.flags.contains(.error) { hear(error: frame, port) }
     guard !isMute else { return }
     sessions[port].receive(frame, now_us: self.now_us)
     sessionWake[port] = self.now_us
+  }
+
+  /// What a controller says of itself (linux/can/error.h). Off the bus it hears and says nothing, and the kernel drops what it is given.
+  private mutating func hear(error frame: CANFrame, _ port: Int) {
+    if frame.id.number & 0x40 != 0 {
+      let why =
+        "its controller went off the bus (wiring? termination? bit rate?); restart-ms or `ip link set … type can restart` bring it back"
+      lost(.port(port), why, now_us: now_us)
+    } else if frame.id.number & 0x100 != 0, !doubts.isThere(.port(port)) {
+      returned(.port(port), now_us: now_us)
+    }
   }
 
   /// Takes a line from a tap.
@@ -149,10 +167,7 @@ public struct ControllerRuntime: Sendable {
   /// A part is gone: nothing is known of it and nothing can be said to it.
   public mutating func lost(_ part: Part, _ reason: String, now_us: Int64) {
     pass(to: now_us)
-    if case .port(let port) = part, outbox.indices.contains(port) {
-      outbox[port].removeAll()
-      fullSince[port] = nil
-    }
+    if case .port(let port) = part, outbox.indices.contains(port) { forget(port) }
     if part == .line(settings.pduLine) { pdu.forget() }
     raise(.lost(part, reason))
   }
@@ -186,6 +201,13 @@ public struct ControllerRuntime: Sendable {
     raise(doubt)
   }
 
+  /// Nothing that was to be said there counts any more.
+  private mutating func forget(_ port: Int) {
+    outbox[port].removeAll()
+    fullSince[port] = nil
+    unheardSince[port] = nil
+  }
+
   // MARK: What is wanted
 
   /// Begins the orderly end: limits to 0, contactors open, then `isStopped`.
@@ -199,8 +221,13 @@ public struct ControllerRuntime: Sendable {
     guard let stopping = doubts.stopping_us, let since = openSince_us else { return false }
     // The inverter hears of limits of 0 within its second.
     if !sessions.isEmpty, now_us - stopping < RunTiming.lastFrames_us { return false }
-    let isConfirmed = pdu.held.isEmpty && (pdu.confirmed_us ?? .min) >= since
-    return isConfirmed || now_us - since >= RunTiming.lastWords_us
+    return isOpenConfirmed || now_us - since >= RunTiming.lastWords_us
+  }
+
+  /// Whether the PDU itself has said, after the last order to open all, that it holds nothing closed.
+  public var isOpenConfirmed: Bool {
+    guard let since = openSince_us, let confirmed = pdu.confirmed_us else { return false }
+    return pdu.held.isEmpty && confirmed >= since
   }
 
   /// "Reset BMS".
@@ -214,8 +241,23 @@ public struct ControllerRuntime: Sendable {
     return nil
   }
 
+  /// Takes over a configuration where none was in force: chains and links begin with it. Returns why not; `nil` = it is in force after
+  /// the next step. Source: spec/controller.md §4, the end of CONFIG ERR.
+  public mutating func configure(_ configuration: Configuration, sessions: [Session]) -> String? {
+    guard lacksConfiguration else { return configure(configuration) }
+    if let why = refusal(of: configuration) { return why }
+    begin(configuration, sessions)
+    return nil
+  }
+
+  /// Whether there is no configuration that the battery could be read with: CONFIG ERR.
+  public var lacksConfiguration: Bool { engine.violations > 0 }
+
   /// Why a configuration may not be taken over now; `nil` = it may.
   public func refusal(of configuration: Configuration) -> String? {
+    guard !lacksConfiguration else {
+      return configuration.violationCount == 0 ? nil : "it breaks \(configuration.violationCount) rules"
+    }
     let changed = ConfigurationItem.allCases.filter { configuration[$0] != engine.configuration[$0] }
     let fixed: Set<ConfigurationItem> = [
       .bms1Slaves, .bms2Slaves, .bms1Cells, .bms2Cells, .cellCount, .inverterProtocol,
@@ -263,6 +305,8 @@ public struct ControllerRuntime: Sendable {
     self.sessions = sessions
     outbox = sessions.map { _ in [] }
     fullSince = sessions.map { _ in nil }
+    acknowledgedCount = sessions.map { _ in nil }
+    unheardSince = sessions.map { _ in nil }
     sessionWake = sessions.map { _ in now_us }
     settle { if case .queueFull = $0 { true } else { false } }
     chains = ControllerRuntime.chains(settings)
@@ -278,8 +322,7 @@ public struct ControllerRuntime: Sendable {
     isMute = wanted
     sessions = settings.sessions
     for port in outbox.indices {
-      outbox[port].removeAll()
-      fullSince[port] = nil
+      forget(port)
       sessionWake[port] = now_us
     }
     settle { if case .queueFull = $0 { true } else { false } }
@@ -384,10 +427,13 @@ public struct ControllerRuntime: Sendable {
 
   /// What the PDU has confirmed, and whether it does what it is told.
   private mutating func watchPDU() {
-    if pdu.hasOpenedItself, !ordered.isEmpty {
-      raise(.pduDisagrees)
-    }
     let isConfirmed = pdu.confirmed_us.map { self.now_us - $0 <= PDULink.fresh_us } ?? false
+    // Contactors that stay closed behind an order to open them are worth a word as well.
+    if pdu.hasOpenedItself {
+      raise(.pduDisagrees)
+    } else if isConfirmed {
+      settle { $0 == .pduDisagrees }
+    }
     if isConfirmed {
       settle { $0 == .pduUnconfirmed }
     } else if self.now_us > PDULink.fresh_us {
@@ -450,7 +496,25 @@ public struct ControllerRuntime: Sendable {
     guard outbox.indices.contains(port), !outbox[port].isEmpty else { return }
     note(.frame(port: port, outbox[port].removeFirst().frame, .transmitted))
     fullSince[port] = nil
+    guard acknowledgedCount[port] == nil else {
+      unheardSince[port] = unheardSince[port] ?? now_us
+      return
+    }
     settle { $0 == .queueFull(port: port) }
+  }
+
+  /// How many frames the bus has acknowledged so far, of a port that tells: what a kernel takes, a controller that is off the bus, that
+  /// may only listen or that nobody acknowledges never sends.
+  public mutating func acknowledged(_ port: Int, count: UInt64, now_us: Int64) {
+    pass(to: now_us)
+    guard acknowledgedCount.indices.contains(port) else { return }
+    if acknowledgedCount[port] != count {
+      acknowledgedCount[port] = count
+      unheardSince[port] = nil
+      settle { $0 == .queueFull(port: port) }
+    } else if let since = unheardSince[port], self.now_us - since > RunTiming.queueFull_us {
+      raise(.queueFull(port: port))
+    }
   }
 
   /// The port has no room now.
@@ -527,7 +591,7 @@ public struct ControllerRuntime: Sendable {
       doubts.hold(.ordered("until somebody lets them close again"), now_us: now_us)
     }
     guard isNews else { return }
-    commands.removeAll { if case .release = $0 { true } else { false } }
+    // Behind whatever waits: the last word counts.
     commands.append(.hold)
     isUrgent = true
     // Nothing that was to be said with the old limits goes out any more.

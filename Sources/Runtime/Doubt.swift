@@ -53,8 +53,8 @@ public enum Doubt: Hashable, Sendable {
   /// Whether it lasts until it is said to be over; the others are over at once and only want everything measured anew.
   public var isStanding: Bool {
     switch self {
-    case .lost, .queueFull, .pduUnconfirmed, .storeFailed, .input, .stopping, .ordered: true
-    case .starting, .lateStep, .writeFailed, .pduDisagrees, .fault, .opened: false
+    case .lost, .queueFull, .pduUnconfirmed, .pduDisagrees, .storeFailed, .input, .stopping, .ordered: true
+    case .starting, .lateStep, .writeFailed, .fault, .opened: false
     }
   }
 }

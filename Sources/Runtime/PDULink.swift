@@ -15,7 +15,8 @@ struct PDULink: Sendable {
   /// An answer to an older order says nothing about now, µs.
   static let fresh_us: Int64 = 1_000_000
 
-  private var sequence: UInt16
+  /// The number of the last order.
+  private(set) var sequence: UInt16
   private var orders: InlineArray<64, Order>
   private struct Order: Sendable {
     var at_us: Int64
@@ -68,7 +69,6 @@ struct PDULink: Sendable {
         discarded &+= 1
         return nil
       }
-      confirmed_us = max(confirmed_us ?? order.at_us, order.at_us)
       held = Contactors(rawValue: contactors)
       isLatched = flags.contains(.isLatched)
       hasOpenedItself = held != order.contactors || isLatched && !order.contactors.isEmpty
@@ -79,6 +79,8 @@ struct PDULink: Sendable {
         discarded &+= 1
         return nil
       }
+      // An answer whose measurements are damaged or missing says nothing that the battery could be protected with.
+      confirmed_us = max(confirmed_us ?? order.at_us, order.at_us)
       return Measurement(
         currentRaw: current.raw, supply_mV: current.supply_mV, inputRaw: voltages.input, outputRaw: voltages.output)
     case .outputs, .command: break

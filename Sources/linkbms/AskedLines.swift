@@ -15,8 +15,12 @@ final class AskedLines {
   static var plain: AskedLines { AskedLines(nil) }
 
   /// The next line; `nil` at the end of the input, on Ctrl-C and on a signal that ends the process.
-  /// - Parameter above: what is to be shown while nothing is typed.
-  func next(_ prompt: String, above: () -> String) throws(WorldError) -> String? {
+  /// - Parameters:
+  ///   - waits: what else the line editor is to wait for.
+  ///   - above: what is to be shown while nothing is typed.
+  func next(
+    _ prompt: String, waits: () -> (descriptors: [Int32], until_ns: Int64) = { ([], .max) }, above: () -> String
+  ) throws(WorldError) -> String? {
     guard let lineEditor else {
       while !reader.hasLine {
         if Signals.stopRequest != nil { return nil }
@@ -30,7 +34,7 @@ final class AskedLines {
         throw WorldError(message: "standard input: \(error.text)")
       }
     }
-    switch lineEditor.readLine(prompt: prompt, endsOnInterrupt: true, idle: above) {
+    switch lineEditor.readLine(prompt: prompt, endsOnInterrupt: true, waits: waits, idle: above) {
     case .line(let text): return text
     case .end, .stopped: return nil
     }

@@ -129,20 +129,26 @@ struct PagesOptions: ParsableArguments {
       let name = try mdns.map { wanted throws(GatewayError) in
         try NetworkName(wanted, path: names, port: address.port, isSecure: secure != nil)
       }
+      let keeper = store.map { HistoryKeeper(hub: hub, store: $0) }
       let site = Site(
-        hub: hub, passwords: try PasswordFile(path: path), history: store, bus: watcher, name: name, version: Version.text)
+        hub: hub, passwords: try PasswordFile(path: path), history: store, keeper: keeper, bus: watcher, name: name,
+        version: Version.text)
       let server = try GatewayServer(site, on: address, tls: secure)
       let cloud = try options.map { options throws(GatewayError) in
         try CloudLink(
           hub: hub, broker: options, name: mqttName, queue: mqttQueue, history: store, version: Version.text, page: server.url)
       }
+      var sources: [ProblemWatch.Source] = []
+      if let keeper { sources.append(ProblemWatch.Source("history") { keeper.problem }) }
+      if let cloud { sources.append(ProblemWatch.Source("MQTT") { cloud.problem }) }
+      if !sources.isEmpty { server.tell(ProblemWatch(sources)) }
       world.note("linkbms: pages on \(server.url)")
       if let mdns { world.note("linkbms: wanted name in the network: \(mdns).local; /wifi shows what became of it") }
       if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look; changes need a login") }
       if let code = site.setupCode { world.note("linkbms: code to set the password of the pages: \(code)") }
       return PagesFeed(
         hub: hub, server: server, network: NetworkWatcher(hub: hub), watcher: watcher,
-        keeper: store.map { HistoryKeeper(hub: hub, store: $0) }, cloud: cloud, name: name)
+        keeper: keeper, cloud: cloud, name: name)
     } catch { throw WorldError(message: error.description) }
   }
 }

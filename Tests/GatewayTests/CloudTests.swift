@@ -183,7 +183,7 @@ import Testing
 
 @Suite struct NetworkTests {
   @Test func networksAreRead() {
-    let text = "no:40:WPA2:home\nyes:70:WPA2:home\nno:90::cafe\\:bar\nno:80:WPA1:\nno:x:y:z\nrubbish\n"
+    let text = " :40:WPA2:home\n*:70:WPA2:home\n :90::cafe\\:bar\n :80:WPA1:\n :x:y:z\nrubbish\n"
     #expect(
       WiFiNetwork.parse(text) == [
         WiFiNetwork(name: "home", signal: 70, isSecured: true, isActive: true),
@@ -214,7 +214,7 @@ import Testing
       *edit*) cat >> \(folder.path)/typed;;
       *" up "*) [ -e \(folder.path)/fail ] && { echo "Error: no AP mode"; exit 4; };;
       """)
-    let manager = NetworkManager(tool: tool)
+    let manager = NetworkManager(tool: tool, interfaces: folder.path)
     #expect(try await manager.openSetup(password: "secret99") == SetupNetwork(name: "LinkBMS-1B2C"))
     func log() throws -> String { try String(contentsOfFile: folder.path + "/log", encoding: .utf8) }
     #expect(
@@ -239,6 +239,108 @@ import Testing
     for password in ["", "short", "with blank", String(repeating: "x", count: 64)] {
       await #expect(throws: GatewayError.self, "\(password)") { try await manager.openSetup(password: password) }
     }
+  }
+
+  /// The one in use is by chance while the radio looks for networks: the name must not change with each press.
+  @Test func theSetupNetworkIsNamedAfterTheAddressThatTheRadioWasMadeWith() async throws {
+    let folder = try Folder()
+    let tool = try fake(
+      folder,
+      #"*"TYPE,DEVICE device") echo wifi:wlan0;; *HWADDR*) printf '2A:11:22:33:44:%02d\n' $(wc -l < \#(folder.path)/log);;"#)
+    let manager = NetworkManager(tool: tool, interfaces: folder.path)
+    let radio = folder.path + "/wlan0/phy80211"
+    try FileManager.default.createDirectory(atPath: radio, withIntermediateDirectories: true)
+    try "dc:a6:32:0a:1b:2c\n".write(toFile: radio + "/macaddress", atomically: true, encoding: .utf8)
+    for _ in 1...2 {
+      #expect(try await manager.openSetup(password: "secret99") == SetupNetwork(name: "LinkBMS-1B2C"))
+    }
+    // One that does not say it.
+    try "00:00:00:00:00:00\n".write(toFile: radio + "/macaddress", atomically: true, encoding: .utf8)
+    #expect(try await manager.openSetup(password: "secret99").name.hasPrefix("LinkBMS-44"))
+  }
+
+  /// What nmcli 1.42 says: questions before the error, a hint behind it.
+  @Test(arguments: [
+    (
+      "Passwords or encryption keys are required to access the wireless network 'home'.\nWarning: password for "
+        + "'802-11-wireless-security.psk' not given in 'passwd-file' and nmcli cannot ask without '--ask' option.\n"
+        + "Error: Connection activation failed: Secrets were required, but not provided\nHint: use 'journalctl'.",
+      "The password is wrong."
+    ),
+    (
+      "Warning: x\n  Error: Connection activation failed: (53) The Wi-Fi network could not be found\nHint: use 'journalctl "
+        + String(repeating: "x", count: 300) + "' to get more details.",
+      "NetworkManager says: Error: Connection activation failed: (53) The Wi-Fi network could not be found"
+    ),
+    ("", "NetworkManager does not say why (status 4)."), ("something", "NetworkManager says: something"),
+  ])
+  func onlyTheErrorIsShown(said: String, words: String) async throws {
+    let folder = try Folder()
+    try said.write(toFile: folder.path + "/said", atomically: true, encoding: .utf8)
+    let tool = try fake(folder, #"*" up "*|*hostname*) cat \#(folder.path)/said; exit 4;;"#)
+    let manager = NetworkManager(tool: tool, interfaces: folder.path)
+    #expect(await manager.connect("home", password: "secret99") == words)
+    // Where no password was given, none is wrong.
+    let renamed = await manager.rename("bms")
+    #expect(renamed?.hasPrefix("NetworkManager ") == true)
+  }
+
+  /// The telephone that asked through the setup network lost it with the answer: who comes back finds it.
+  @Test func theLastOutcomeIsShownToWhoeverComesBack() async throws {
+    let folder = try Folder()
+    let tool = try fake(
+      folder,
+      #"*" up "*) [ -e \#(folder.path)/good ] || { echo "Error: Connection activation failed: Secrets were required"; exit 4; };;"#)
+    let site = Site(
+      hub: Rig.running().hub, passwords: try PasswordFile(path: nil),
+      network: NetworkManager(tool: tool, interfaces: folder.path))
+    var visitor = Visitor(site)
+    let code = try #require(site.setupCode)
+    _ = await visitor.post("/login", ["code": code, "password": "correct horse", "again": "correct horse"])
+    let first = await visitor.get("/wifi")
+    #expect(!first.text.contains("The last network"))
+    let csrf = try Visitor.hidden("csrf", first)
+    let answer = await visitor.post("/wifi", ["csrf": csrf, "ssid": "<home>", "psk": "secret99"])
+    #expect(answer.status == 422 && answer.text.contains("The password is wrong."))
+    let stranger = Visitor(site)
+    let kept = await stranger.get("/wifi").text
+    #expect(kept.contains("The last network that was asked for, &lt;home&gt; at 2"))
+    #expect(kept.contains(" UTC: The password is wrong."))
+    #expect(!kept.contains("secret99"))
+    try "".write(toFile: folder.path + "/good", atomically: true, encoding: .utf8)
+    #expect(await visitor.post("/wifi", ["csrf": csrf, "ssid": "<home>", "psk": "secret99"]).status == 200)
+    #expect(await stranger.get("/wifi").text.contains(" UTC: Connected."))
+  }
+
+  /// WPA knows blanks, and keys that are no passwords. nmcli's editor leaves blanks at the ends of a line out.
+  @Test func passwordsWithBlanksAreTakenAsTheyAre() async throws {
+    let folder = try Folder()
+    let manager = NetworkManager(tool: try fake(folder, "*edit*) cat > \(folder.path)/typed;;"), interfaces: folder.path)
+    let key = String(repeating: "0123456789abcDEF", count: 4)
+    for password in ["correct horse  battery", "a 345678", String(repeating: "x", count: 63), key] {
+      #expect(await manager.connect("home", password: password) == nil, "\(password)")
+      #expect(
+        try String(contentsOfFile: folder.path + "/typed", encoding: .utf8)
+          == "set wifi-sec.psk \(password)\nsave persistent\nquit\n")
+    }
+    let before = try String(contentsOfFile: folder.path + "/log", encoding: .utf8)
+    for password in [
+      " correct horse", "correct horse ", "        ", "tab\tin it", "passwörter", "seven 7", String(repeating: "x", count: 64),
+      String(key.dropLast()) + "g", key + "0",
+    ] {
+      let why = await manager.connect("home", password: password)
+      #expect(why?.contains("no blank at an end") == true, "\(password)")
+    }
+    #expect(try String(contentsOfFile: folder.path + "/log", encoding: .utf8) == before)
+  }
+
+  /// Its answers are read here, so they must not be in the machine's language; and its editor keeps what was typed, passwords too.
+  @Test func theToolSpeaksAsItIsReadAndFindsNoPlaceForAHistory() async throws {
+    let folder = try Folder()
+    let tool = try fake(folder, #"*) echo "$LC_ALL,$LANGUAGE,$HOME" >> \#(folder.path)/environment;;"#)
+    #expect(await NetworkManager(tool: tool).forget() == nil)
+    #expect(
+      try String(contentsOfFile: folder.path + "/environment", encoding: .utf8) == "C.UTF-8,,/dev/null\n")
   }
 
   @Test func withoutARadioThereAreWords() async throws {

@@ -100,6 +100,20 @@ import Testing
     #expect(arrived() == records[2...].map(\.start))
   }
 
+  /// Which of the minutes that a clock passes once more have been in the queue cannot be told: none is taken from the history again.
+  @Test func afterAClockThatWentBackNothingIsQueuedTwice() throws {
+    let outbox = try Outbox(path: nil)
+    try outbox.add([], historyUntil: 50_000_000)
+    try outbox.add([], historyUntil: 50_000_000 - 3600)
+    #expect(try outbox.historyUntil() == 50_000_000)
+    try outbox.add([], historyUntil: 50_000_060)
+    #expect(try outbox.historyUntil() == 50_000_060)
+    // A clock that was years ahead must not end that for years.
+    try outbox.add([], historyUntil: 2_000_000_000)
+    try outbox.add([], historyUntil: 50_000_120)
+    #expect(try outbox.historyUntil() == 50_000_120)
+  }
+
   @Test func nothingIsAcknowledgedBeforeTheStoreHasIt() async throws {
     let store = DoorStore()
     let broker = TestBroker()

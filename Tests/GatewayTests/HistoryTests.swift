@@ -265,6 +265,61 @@ enum StoreKind: CaseIterable {
     }
   }
 
+  /// The clock was an hour ahead, say, and is put right: the same minutes come a second time, with other values.
+  @Test(arguments: StoreKind.there) func afterAClockThatWentBackBothMinutesAreKept(kind: StoreKind) throws {
+    try withStore(kind) { store, _ in
+      var random = Seeded(9)
+      func minutes() -> [MinuteRecord] {
+        (0..<3).map { Records.random(start: Self.origin + 60 * Int64($0), cells: 8, using: &random, gaps: false) }
+      }
+      // A second alone, the last of its minute: behind it there is no place for another.
+      func second() -> MinuteRecord {
+        var record = Records.random(start: Self.origin, cells: 8, using: &random, gaps: false)
+        record.times = [Self.origin + 59]
+        record.series = record.series.map { [$0[59]] }
+        return record
+      }
+      let (first, again, seconds) = (minutes(), minutes(), [second(), second()])
+      for _ in 0..<2 {
+        try store.append(first, events: [], device: "a")
+        try store.append(again, events: [], device: "a")
+        try store.append(seconds, events: [], device: "a")
+      }
+      func records(_ range: Range<Int64>) throws -> [MinuteRecord] {
+        try store.records(device: "a", in: Self.origin + range.lowerBound..<Self.origin + range.upperBound)
+      }
+      func isThere(_ record: MinuteRecord, _ found: [MinuteRecord]) -> Bool { found.filter { $0 == record }.count == 1 }
+      let all = try records(0..<180)
+      #expect(all.count == 8 && (first + again + seconds).allSatisfy { isThere($0, all) })
+      #expect(all.map(\.start) == all.map(\.start).sorted())
+      // Each is found by its own times, whatever it is kept under.
+      #expect(try records(61..<62) == [first[1], again[1]])
+      let last = try records(59..<60)
+      #expect(last.count == 4 && seconds.allSatisfy { isThere($0, last) })
+      #expect(try records(0..<59).count == 2)
+      for level in HistorySummary.levels {
+        let counts = try store.summaries(device: "a", level: level, in: 0..<Int64.max).map { $0[.voltage].count }
+        #expect(counts == (level == 60 ? [122, 120, 120] : [362]), "\(level)")
+      }
+      // A second that was passed twice is one point.
+      let points = try store.points(device: "a", in: Self.origin..<Self.origin + 180)
+      #expect(points.map(\.time) == (0..<180).map { Self.origin + Int64($0) })
+      #expect(points.map { $0[.voltage].count }.reduce(0, +) == 362)
+      try store.prune(before: Self.origin + 120)
+      #expect(try records(0..<180) == [first[2], again[2]])
+    }
+  }
+
+  /// One minute must not fill a disk.
+  @Test(arguments: StoreKind.there) func aMinuteHoldsSixtyPieces(kind: StoreKind) throws {
+    try withStore(kind) { store, _ in
+      var random = Seeded(10)
+      let records = (0..<70).map { _ in Records.random(start: Self.origin, cells: 8, using: &random, gaps: false) }
+      try store.append(records, events: [], device: "a")
+      #expect(try store.records(device: "a", in: Self.origin..<Self.origin + 60).count == 60)
+    }
+  }
+
   /// Two programs at one database, both given everything.
   @Test(.enabled(if: StoreKind.server != nil)) func twoWritersDoubleNothing() async throws {
     var random = Seeded(6)

@@ -31,6 +31,12 @@ final class Wire {
     return Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
   }
 
+  /// Ends without a goodbye: when this object goes, the other side gets a reset.
+  func resetAtEnd() {
+    var abrupt = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abrupt, socklen_t(MemoryLayout<linger>.size))
+  }
+
   /// Bytes as they are.
   func send(bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
 
@@ -148,6 +154,36 @@ final class Wire {
     #expect(wire.read { $0.contains("PROTECT") }.contains("PROTECT"))
     server.stop()
     #expect(!wire.read().hasSuffix("timeout"))
+  }
+
+  /// Who is gone before the head of the stream is written must not keep a place.
+  @Test func clientsThatAreGoneAtOnceKeepNoPlace() async throws {
+    let server = try serve(Rig.running())
+    defer { server.stop() }
+    for turn in 0..<400 {
+      let wire = try Wire(server.address)
+      wire.resetAtEnd()
+      wire.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+      // Somewhere on the server's way to the head.
+      if turn % 4 > 0 { usleep(UInt32(turn % 4) * 200) }
+    }
+    // Streams that had begun end with their next sign of life.
+    let isFree = await comesTrue {
+      guard let wire = try? Wire(server.address) else { return false }
+      wire.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+      return wire.read { $0.contains("RUNNING") || $0.contains("HTTP/1.1 503") }.contains("RUNNING")
+    }
+    #expect(isFree)
+  }
+
+  @Test func aPlaceThatNobodyHoldsIsFree() throws {
+    let site = Site(hub: SnapshotHub(), passwords: try PasswordFile(path: nil))
+    var places = (0..<Site.streamRoom + 3).compactMap { _ in StreamPlace(site) }
+    #expect(places.count == Site.streamRoom)
+    places.removeFirst(5)
+    #expect(places.count == Site.streamRoom - 5)
+    places += (0..<9).compactMap { _ in StreamPlace(site) }
+    #expect(places.count == Site.streamRoom)
   }
 
   @Test func aPortInUseIsNamed() throws {

@@ -200,6 +200,8 @@ extension PageResponse {
       return
     }
     #expect(quiet[.balanceDifference] == 200)
+    // What became of it stands on this page, never among the events.
+    #expect(await visitor.get("/config", query: ["done": "saved"]).text.contains("Load this page again to see what became of it."))
     let asked = await visitor.post("/config", ["csrf": csrf, "cell-overvoltage-protect": "3.7"])
     #expect(asked.status == 200 && asked.text.contains("cell-overvoltage-protect: 3.65 V → 3.7 V"))
     #expect(rig.publisher.takeCommands().isEmpty)

@@ -20,10 +20,11 @@ import Testing
 
   @Test func whatLastsUntilItIsSaidToBeOver() {
     let standing: [Doubt] = [
-      .lost(.port(0), "x"), .queueFull(port: 0), .pduUnconfirmed, .storeFailed("x"), .input(0), .stopping("x"), .ordered("x"),
+      .lost(.port(0), "x"), .queueFull(port: 0), .pduUnconfirmed, .pduDisagrees, .storeFailed("x"), .input(0), .stopping("x"),
+      .ordered("x"),
     ]
     let over: [Doubt] = [
-      .starting, .lateStep(milliseconds: 1), .writeFailed(.line(0), "x"), .pduDisagrees, .fault("x"), .opened(.running),
+      .starting, .lateStep(milliseconds: 1), .writeFailed(.line(0), "x"), .fault("x"), .opened(.running),
     ]
     for doubt in standing { #expect(doubt.isStanding, "\(doubt)") }
     for doubt in over { #expect(!doubt.isStanding, "\(doubt)") }

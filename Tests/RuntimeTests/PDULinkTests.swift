@@ -53,6 +53,20 @@ import Testing
     #expect(link.hasOpenedItself == disagrees)
   }
 
+  /// Without measurements an answer proves only that the PDU is there: nothing is protected by that.
+  @Test func anAnswerWithDamagedMeasurementsConfirmsNothing() {
+    var link = PDULink(sequence: 0)
+    _ = link.order([.negative], now_us: 0)
+    let check = PDULine.measuredCheck(currentRaw: 10_000, supply_mV: 12_000, inputRaw: 5280, outputRaw: 0)
+    let words: PDULine = .answer(contactors: Contactors.negative.rawValue, flags: [], sequence: 1, measuredCheck: check)
+    #expect(link.take(words, now_us: 1) == nil && link.confirmed_us == nil, "no measurements")
+    _ = link.take(.current(raw: 10_001, supply_mV: 12_000), now_us: 2)
+    _ = link.take(.voltages(inputRaw: 5280, outputRaw: 0), now_us: 2)
+    #expect(link.take(words, now_us: 2) == nil && link.confirmed_us == nil, "another current")
+    // What it holds is known all the same.
+    #expect(link.held == [.negative] && !link.isLatched && link.discarded == 2)
+  }
+
   @Test func aLostLineIsForgotten() {
     var link = PDULink(sequence: 0)
     _ = link.order([.negative], now_us: 0)

@@ -33,6 +33,7 @@ import Testing
     (.pduHeldUp, 5, 1.3, { $0 == .pduUnconfirmed }),
     (.pduSilent, 5, 1.3, { $0 == .pduUnconfirmed }),
     (.queueFull, 8, 4.5, { $0 == .queueFull(port: 0) }),
+    (.unheard, 8, 4.5, { $0 == .queueFull(port: 0) }),
     (.stalled, 0.7, 2.1, { if case .lateStep = $0 { true } else { false } }),
     (.stalled, 1.5, 1.3, { if case .lateStep = $0 { true } else { false } }),
     (.stalled, 5, 1.3, { if case .lateStep = $0 { true } else { false } }),
@@ -117,7 +118,7 @@ import Testing
     world.run(seconds: 0.05)
     #expect(world.runtime.values[.chargeCurrentLimit] == 0 && !world.runtime.isStopped)
     world.run(seconds: 2)
-    #expect(!world.plant.switches.isConnected && world.runtime.isStopped)
+    #expect(!world.plant.switches.isConnected && world.runtime.isStopped && world.runtime.isOpenConfirmed)
     #expect(world.inverter?.heard[.chargeCurrentLimit] == 0, "the inverter was not told")
     // Nothing closes any more.
     world.run(seconds: 60)
@@ -131,7 +132,34 @@ import Testing
     world.run(seconds: 1)
     world.withRuntime { $0.stop("SIGTERM", now_us: $1) }
     world.run(seconds: 3)
-    #expect(world.runtime.isStopped)
+    #expect(world.runtime.isStopped && !world.runtime.isOpenConfirmed)
+  }
+
+  /// linux/can/error.h: off the bus, and on it again. In between the kernel takes frames and drops them.
+  @Test func aControllerThatGoesOffTheBusIsALostPort() throws {
+    var world = RunRig.running()
+    func error(_ kind: UInt32) -> CANFrame {
+      var frame = CANFrame(id: ArbitrationID(rawValue: kind), length: 8, head: 0)
+      frame.flags.insert(.error)
+      return frame
+    }
+    // Warnings and bus errors are none of a lost port.
+    for kind: UInt32 in [0x04, 0x08, 0x80, 0x88] { world.withRuntime { $0.receive(error(kind), port: 0, now_us: $1) } }
+    world.run(seconds: 1)
+    #expect(world.runtime.standingDoubts.isEmpty && world.plant.switches.isConnected)
+    world.withRuntime { $0.receive(error(0x40), port: 0, now_us: $1) }
+    let opened = world.secondsToOpen(1.3)
+    #expect(opened != nil)
+    #expect(
+      world.runtime.standingDoubts.contains { if case .lost(.port(0), let why) = $0 { why.contains("off the bus") } else { false } }
+    )
+    #expect(world.runtime.frame(for: 0) == nil)
+    world.run(seconds: 20)
+    #expect(world.runtime.isHeld)
+    world.withRuntime { $0.receive(error(0x100), port: 0, now_us: $1) }
+    world.run(seconds: 30)
+    #expect(world.status == .running && world.plant.switches.isConnected && world.inverter?.phase == .online)
+    #expect(world.auditor.count == 0, "\(world.auditor.violations)")
   }
 
   @Test func doesNotCloseWithoutAFreshScanOfEveryChain() {
@@ -164,6 +192,28 @@ import Testing
     var world = RunWorld(RunRig.scenario(), change: { $0.configuration = nil })
     world.run(seconds: 60)
     #expect(world.status == .configError && world.runtime.ordered.isEmpty)
+  }
+
+  /// Out of CONFIG ERR by a good configuration, as the specification says: one that did not parse, and one that broke a rule.
+  @Test(arguments: [true, false]) func aGoodConfigurationEndsConfigError(hadNone: Bool) throws {
+    let good = RunRig.scenario().configuration
+    var broken = good
+    broken[.overvoltageAlarm] = broken[.overvoltageProtect] + 100
+    #expect(broken.violationCount > 0)
+    let session = try #require(RunRig.deye?.session(.battery))
+    var world = RunWorld(RunRig.scenario(), battery: session, inverter: RunRig.deye?.session(.inverter)) { settings in
+      settings.configuration = hadNone ? nil : broken
+      settings.scan_us = 500_000
+    }
+    world.run(seconds: 20)
+    #expect(world.status == .configError && world.runtime.lacksConfiguration)
+    world.withRuntime { runtime, _ in
+      #expect(runtime.configure(broken, sessions: [session]) != nil)
+      #expect(runtime.configure(good, sessions: [session]) == nil)
+    }
+    world.run(seconds: 30)
+    #expect(world.status == .running && world.plant.switches.isConnected, "\(world.status), \(world.doubts)")
+    #expect(!world.runtime.lacksConfiguration && world.auditor.count == 0, "\(world.auditor.violations)")
   }
 
   @Test func aLateAnswerOfAnotherTimeIsNoMeasurement() {

@@ -97,6 +97,13 @@ through() { cansend can1 00004210#0000000000003200 && grep -q '00004210#D80E0000
 until_true through
 end $bridge
 holds 'can0 → vcan0' "$work/bridge"
+# What a program on this machine sends passes, too.
+"$linkbms" bridge vcan7 vcan0 --one-way 2> "$work/bridge" &
+bridge=$!
+local_too() { cansend vcan7 00004210#C0FFEE && holds '00004210#C0FFEE' "$work/bridged"; }
+until_true local_too
+end $bridge
+holds 'vcan7 → vcan0' "$work/bridge"
 
 # An interface that goes and comes back, in the middle of a capture.
 "$linkbms" capture vcan7 --write "$work/gone.log" 2> "$work/said" &

@@ -65,7 +65,8 @@ public final class CloudSite: Pages, Sendable {
       return page(name, request.path, head + view.html())
     } catch {
       return page(
-        name, request.path, "<h1>\(name)</h1><p class=\"notice bad\" role=\"alert\">\(error.description)</p>", status: 500)
+        name, request.path, "<h1>\(name)</h1><p class=\"notice bad\" role=\"alert\">\(error.description)</p>",
+        status: error.status)
     }
   }
 

@@ -45,7 +45,11 @@ final class Outbox: Sendable {
   func add(_ messages: [(topic: String, payload: [UInt8])], historyUntil: Int64? = nil) throws(GatewayError) -> Int {
     let room = room
     return try checked { database in
-      if let historyUntil {
+      if let last = historyUntil {
+        // A clock that went back passes over its minutes once more: which of them have been here cannot be told, and what is sent
+        // again would count twice. A clock that was wrong by more than a month had passed none.
+        let before = try Int64.fetchOne(database, sql: "SELECT time FROM mark") ?? last
+        let historyUntil = before - last > HistoryStoreLimits.keep ? last : max(before, last)
         try database.execute(sql: "INSERT OR REPLACE INTO mark (only, time) VALUES (1, ?)", arguments: [historyUntil])
       }
       for message in messages {
@@ -60,7 +64,7 @@ final class Outbox: Sendable {
     }
   }
 
-  /// The last second of history that was ever added, since 1970; `nil` = none was.
+  /// The latest second of history that was ever added, since 1970; `nil` = none was.
   func historyUntil() throws(GatewayError) -> Int64? {
     try checked { try Int64.fetchOne($0, sql: "SELECT time FROM mark") }
   }

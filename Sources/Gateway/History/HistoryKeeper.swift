@@ -11,12 +11,13 @@ public final class HistoryKeeper: Sendable {
     var lastEvent: UInt64 = 0
     var events: [HistoryEvent] = []
     var waiting: [MinuteRecord] = []
-    var problem: String?
   }
   private let hub: SnapshotHub
   private let store: any HistoryStore
   private let device: String
   private let state = Mutex(State())
+  /// Apart from the rest, which is held for as long as the disk takes.
+  private let trouble = Mutex<String?>(nil)
   private let queue = DispatchQueue(label: "linkbms.history", qos: .utility)
   // Made once, cancelled in `stop`, and touched by nothing else.
   private nonisolated(unsafe) let timer: any DispatchSourceTimer
@@ -38,7 +39,7 @@ public final class HistoryKeeper: Sendable {
   }
 
   /// What the store refused last; `nil` while all is well.
-  public var problem: String? { state.withLock { $0.problem } }
+  public var problem: String? { trouble.withLock { $0 } }
 
   /// Writes what has been gathered, and ends.
   public func stop() {
@@ -75,10 +76,10 @@ public final class HistoryKeeper: Sendable {
       if let newest = state.waiting.last { try store.prune(before: newest.start - HistoryStoreLimits.keep) }
       state.waiting = []
       state.events = []
-      state.problem = nil
+      trouble.withLock { $0 = nil }
     } catch {
       // A disk that is full may have room again: what fits is kept, the oldest goes.
-      state.problem = error.description
+      trouble.withLock { $0 = error.description }
       if state.waiting.count > HistoryKeeper.room { state.waiting.removeFirst(state.waiting.count - HistoryKeeper.room) }
       if state.events.count > HistoryKeeper.room { state.events.removeFirst(state.events.count - HistoryKeeper.room) }
     }
@@ -86,22 +87,33 @@ public final class HistoryKeeper: Sendable {
 }
 
 /// A store that requests wait for without holding up a thread of the server.
-struct HistoryArchive: Sendable {
+final class HistoryArchive: Sendable {
+  /// Reads that may wait: a request whose client has gone waits on, and anybody may ask.
+  static let room = 8
+
   let store: any HistoryStore
   private let queue = DispatchQueue(label: "linkbms.history.read", qos: .userInitiated)
+  private let waiting = Atomic(0)
 
   init(_ store: any HistoryStore) { self.store = store }
 
   /// Runs `body` where it may block.
+  /// - Throws: what `body` throws, or an error that is busy where too many wait already.
   func read<Result: Sendable>(
     _ body: @Sendable @escaping (any HistoryStore) throws(GatewayError) -> Result
   ) async throws(GatewayError) -> Result {
-    let (store, queue) = (store, queue)
+    guard waiting.add(1, ordering: .relaxed).newValue <= HistoryArchive.room else {
+      waiting.subtract(1, ordering: .relaxed)
+      var refusal = GatewayError("The history is being read by many already. Try again in a moment.")
+      refusal.isBusy = true
+      throw refusal
+    }
     let outcome = await withCheckedContinuation { (continuation: CheckedContinuation<Swift.Result<Result, GatewayError>, Never>) in
-      queue.async {
-        do throws(GatewayError) { continuation.resume(returning: .success(try body(store))) } catch {
-          continuation.resume(returning: .failure(error))
-        }
+      queue.async { [self] in
+        let outcome: Swift.Result<Result, GatewayError>
+        do throws(GatewayError) { outcome = .success(try body(store)) } catch { outcome = .failure(error) }
+        waiting.subtract(1, ordering: .relaxed)
+        continuation.resume(returning: outcome)
       }
     }
     return try outcome.get()

@@ -26,7 +26,8 @@ public struct DeviceFacts: Equatable, Sendable {
 /// A month of history of any number of devices. Any database can stand behind it: what it has to keep is tested against this
 /// protocol alone. Calls block; they come from one thread that has nothing else to do.
 public protocol HistoryStore: Sendable {
-  /// Adds pieces of a device in one transaction. A piece that is there already is left out: what comes twice counts once.
+  /// Adds pieces of a device in one transaction. A piece that is there already is left out: what comes twice counts once. Another piece of
+  /// the same time, as after a clock that went back, is kept beside the first.
   func append(_ records: [MinuteRecord], events: [HistoryEvent], device: String) throws(GatewayError)
   /// Summaries of spans of `level` seconds (one of `HistorySummary.levels`) that begin in `range`, in order.
   func summaries(device: String, level: Int64, in range: Range<Int64>) throws(GatewayError) -> [HistorySummary]
@@ -54,7 +55,12 @@ extension HistoryStore {
     let length = range.upperBound - range.lowerBound
     guard length > 2 * 3600 else {
       let records = try records(device: device, in: range)
-      let seconds = records.flatMap { HistorySummary.of($0, length: 1) }.filter { range.contains($0.time) }
+      // A second that a clock has passed twice is one point.
+      var seconds: [HistorySummary] = []
+      for second in records.flatMap({ HistorySummary.of($0, length: 1) }).sorted(by: { $0.time < $1.time })
+      where range.contains(second.time) {
+        if seconds.last?.time == second.time { seconds[seconds.count - 1].add(second) } else { seconds.append(second) }
+      }
       return HistorySummary.thinned(seconds, to: most)
     }
     let level = HistorySummary.levels.first { length / $0 <= 1500 } ?? 7200

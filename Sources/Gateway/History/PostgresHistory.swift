@@ -98,14 +98,14 @@ public final class PostgresHistory: HistoryStore {
     try run(writer) { connection throws(PostgresConnection.Failure) in
       try PostgresHistory.transaction(connection) { () throws(PostgresConnection.Failure) in
         try connection.run("INSERT INTO linkbms_device (name) VALUES ($1) ON CONFLICT (name) DO NOTHING", [.text(device)])
-        // Locked: of two programs that get the same pieces one adds them to the summaries.
+        // Locked: of two programs that get the same pieces one adds them, and to the summaries.
         let found = try connection.run("SELECT id FROM linkbms_device WHERE name = $1 FOR UPDATE", [.text(device)])
         guard let id = found.rows.first?.number(0) else { return }
         for record in records where !record.times.isEmpty {
-          let added = try connection.run(
-            "INSERT INTO linkbms_minute (device, time, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            [.number(id), .number(record.start), .bytes(record.bytes)])
-          guard added.changed > 0 else { continue }
+          guard let second = try PostgresHistory.second(connection, id, record) else { continue }
+          try connection.run(
+            "INSERT INTO linkbms_minute (device, time, record) VALUES ($1, $2, $3)",
+            [.number(id), .number(second), .bytes(record.bytes)])
           for level in HistorySummary.levels {
             for span in HistorySummary.of(record, length: level) { try PostgresHistory.merge(connection, id, level, span) }
           }
@@ -117,6 +117,17 @@ public final class PostgresHistory: HistoryStore {
         }
       }
     }
+  }
+
+  /// Where a piece is to be kept; `nil` where it is there already.
+  private static func second(
+    _ connection: PostgresConnection, _ id: Int64, _ record: MinuteRecord
+  ) throws(PostgresConnection.Failure) -> Int64? {
+    let minute = PieceKey.minute(of: record.start)
+    let stored = try connection.run(
+      "SELECT time, record FROM linkbms_minute WHERE device = $1 AND time >= $2 AND time < $3",
+      [.number(id), .number(minute.lowerBound), .number(minute.upperBound)])
+    return PieceKey.free(for: record, beside: stored.rows.map { row in (second: row.number(0), bytes: row.bytes(1)) })
   }
 
   private static func merge(
@@ -174,17 +185,15 @@ public final class PostgresHistory: HistoryStore {
 
   /// Pieces in order.
   public func records(device: String, in range: Range<Int64>) throws(GatewayError) -> [MinuteRecord] {
-    // A piece may begin up to its length before the range.
-    let begin = range.lowerBound.subtractingReportingOverflow(Int64(MinuteRecord.room)).0
+    let seconds = PieceKey.seconds(for: range)
     return try run(reader) { connection throws(PostgresConnection.Failure) in
-      try connection.run(
+      let rows = try connection.run(
         """
         SELECT record FROM linkbms_minute WHERE device = (SELECT id FROM linkbms_device WHERE name = $1) AND time >= $2 AND time < $3
         ORDER BY time
-        """, [.text(device), .number(begin), .number(range.upperBound)]
-      ).rows.compactMap { row in
-        MinuteRecord(row.bytes(0)).flatMap { $0.times.last ?? .min >= range.lowerBound ? $0 : nil }
-      }
+        """, [.text(device), .number(seconds.lowerBound), .number(seconds.upperBound)]
+      ).rows
+      return PieceKey.pieces(rows.compactMap { MinuteRecord($0.bytes(0)) }, in: range)
     }
   }
 

@@ -65,9 +65,9 @@ public final class SQLiteHistory: HistoryStore {
         try database.execute(sql: "INSERT OR IGNORE INTO device (name) VALUES (?)", arguments: [device])
         guard let id = try SQLiteHistory.id(database, device) else { return }
         for record in records where !record.times.isEmpty {
-          try database.cachedStatement(sql: "INSERT OR IGNORE INTO minute (device, time, record) VALUES (?, ?, ?)")
-            .execute(arguments: [id, record.start, SQLiteHistory.blob(record.bytes)])
-          guard database.changesCount > 0 else { continue }
+          guard let second = try SQLiteHistory.second(database, id, record) else { continue }
+          try database.cachedStatement(sql: "INSERT INTO minute (device, time, record) VALUES (?, ?, ?)")
+            .execute(arguments: [id, second, SQLiteHistory.blob(record.bytes)])
           for level in HistorySummary.levels {
             for span in HistorySummary.of(record, length: level) { try SQLiteHistory.merge(database, id, level, span) }
           }
@@ -78,6 +78,15 @@ public final class SQLiteHistory: HistoryStore {
         }
       }
     }
+  }
+
+  /// Where a piece is to be kept; `nil` where it is there already.
+  private static func second(_ database: Database, _ id: Int64, _ record: MinuteRecord) throws -> Int64? {
+    let minute = PieceKey.minute(of: record.start)
+    let rows = try Row.fetchAll(
+      database.cachedStatement(sql: "SELECT time, record FROM minute WHERE device = ? AND time >= ? AND time < ?"),
+      arguments: [id, minute.lowerBound, minute.upperBound])
+    return PieceKey.free(for: record, beside: rows.map { row in (second: row[0] as Int64, bytes: bytes(row, 1)) })
   }
 
   private static func merge(_ database: Database, _ id: Int64, _ level: Int64, _ span: HistorySummary) throws {
@@ -145,17 +154,15 @@ public final class SQLiteHistory: HistoryStore {
     try SQLiteHistory.checked(path) {
       try pool.read { database in
         guard let id = try SQLiteHistory.id(database, device) else { return [] }
-        // A piece may begin up to its length before the range.
+        let seconds = PieceKey.seconds(for: range)
         let rows = try Row.fetchCursor(
           database, sql: "SELECT record FROM minute WHERE device = ? AND time >= ? AND time < ? ORDER BY time",
-          arguments: [id, range.lowerBound - Int64(MinuteRecord.room), range.upperBound])
+          arguments: [id, seconds.lowerBound, seconds.upperBound])
         var found: [MinuteRecord] = []
         while let row = try rows.next() {
-          if let record = MinuteRecord(SQLiteHistory.bytes(row, 0)), let last = record.times.last, last >= range.lowerBound {
-            found.append(record)
-          }
+          if let record = MinuteRecord(SQLiteHistory.bytes(row, 0)) { found.append(record) }
         }
-        return found
+        return PieceKey.pieces(found, in: range)
       }
     }
   }

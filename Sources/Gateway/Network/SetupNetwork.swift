@@ -4,7 +4,7 @@ private import HostIO
 /// it: "LinkBMS-xxxx", and the pages on 1.2.3.4. It is there from the press of the button until a network that was chosen works,
 /// a restart in between or not.
 public struct SetupNetwork: Sendable, Equatable {
-  /// `LinkBMS-1A2B`: the last digits of the radio's address, so that two masters are told apart.
+  /// `LinkBMS-1A2B`: the last digits of the address that the radio was made with, so that two masters are told apart.
   public var name: String
   /// The master's address in it.
   public static let address = "1.2.3.4"
@@ -28,25 +28,29 @@ extension NetworkManager {
     guard SetupNetwork.isPassword(password) else {
       throw GatewayError("its password has to have 8 to 63 letters, digits and signs, without blanks")
     }
-    let tool = tool
-    let outcome: Result<SetupNetwork, GatewayError> = await onQueue { NetworkManager.openSetup(tool, password) }
+    let (tool, interfaces) = (tool, interfaces)
+    let outcome: Result<SetupNetwork, GatewayError> = await onQueue { NetworkManager.openSetup(tool, interfaces, password) }
     return try outcome.get()
   }
 
-  private static func openSetup(_ tool: String, _ password: String) -> Result<SetupNetwork, GatewayError> {
+  private static func openSetup(_ tool: String, _ interfaces: String, _ password: String) -> Result<SetupNetwork, GatewayError> {
     func run(_ words: [String], input: String = "") -> ToolRun.Outcome { NetworkManager.run(tool, words, input: input) }
     func failed(_ words: String) -> Result<SetupNetwork, GatewayError> { .failure(GatewayError(words)) }
     func said(_ outcome: ToolRun.Outcome) -> Result<SetupNetwork, GatewayError> {
       _ = run(["connection", "delete", SetupNetwork.connection])
-      return failed("NetworkManager says: \(outcome.text.trimmed.suffix(300))")
+      return failed(NetworkManager.words(outcome))
     }
     let devices = run(["-t", "-f", "TYPE,DEVICE", "device"])
     guard devices.status != 127 else { return failed("this system has no NetworkManager") }
-    guard devices.status == 0 else { return failed("NetworkManager says: \(devices.text.trimmed.suffix(300))") }
+    guard devices.status == 0 else { return failed(NetworkManager.words(devices)) }
     guard let radio = devices.text.split(separator: "\n").first(where: { $0.hasPrefix("wifi:") })?.dropFirst(5) else {
       return failed("this machine has no WiFi")
     }
-    let digits = run(["-g", "GENERAL.HWADDR", "device", "show", String(radio)]).text.filter(\.isHexDigit).uppercased()
+    // NetworkManager's is the one in use: while it looks for networks, one by chance, another each time.
+    let address =
+      NetworkInterface.permanentAddress(of: String(radio), below: interfaces)
+      ?? run(["-g", "GENERAL.HWADDR", "device", "show", String(radio)]).text
+    let digits = address.filter(\.isHexDigit).uppercased()
     let network = SetupNetwork(name: "LinkBMS-" + (digits.count >= 4 ? String(digits.suffix(4)) : "0000"))
     _ = run(["connection", "delete", SetupNetwork.connection])
     // The least wanted of all that come up by themselves: a network that was chosen stands above it.

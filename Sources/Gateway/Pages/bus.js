@@ -28,11 +28,9 @@
     while (frames.rows.length > 60) frames.deleteRow(-1);
   };
   place('frames').replaceChildren();
-  const follow = () => {
-    const source = new EventSource('/bus/events' + location.search);
-    source.onopen = () => place('frames').replaceChildren();
-    source.onmessage = message => apply(JSON.parse(message.data));
-    source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };
+  const disconnected = () => {
+    place('verdict').textContent = 'Disconnected: this page has lost its connection to the LinkMaster; what it shows is of the past. '
+      + 'It tries again by itself.';
   };
-  follow();
+  follow('/bus/events' + location.search, () => place('frames').replaceChildren(), apply, disconnected);
 })();

@@ -3,7 +3,6 @@
 (() => {
   const place = id => document.getElementById(id);
   const banner = place('banner');
-  let lost = 0;
   const disconnected = () => {
     place('headline').textContent = 'Disconnected';
     place('status').textContent = 'Disconnected';
@@ -32,15 +31,6 @@
       while (list.children.length > 50) list.lastElementChild.remove();
     }
   };
-  const follow = () => {
-    const source = new EventSource('/events');
-    source.onmessage = message => { clearTimeout(lost); lost = 0; apply(JSON.parse(message.data)); };
-    source.addEventListener('alive', () => { clearTimeout(lost); lost = 0; });
-    source.onerror = () => {
-      if (!lost) lost = setTimeout(disconnected, 3000);
-      // A server that answers with an error ends the stream for good: begin again.
-      if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
-    };
-  };
-  follow();
+  // A controller that was started again counts its events from 1: what is listed of the one before would hide them.
+  follow('/events', () => place('events').replaceChildren(), apply, disconnected);
 })();

@@ -1,3 +1,5 @@
+import Controller
+
 /// Who is logged in, and who has tried too often. Time and chance are passed in.
 struct Doors: Sendable {
   /// Without a request for so long a login ends.
@@ -15,6 +17,8 @@ struct Doors: Sendable {
   struct Pending: Sendable {
     var token: String
     var command: GatewayCommand
+    /// What the controller worked by when the change was shown; `nil` for what is the same whatever it works by.
+    var base: Configuration?
     var asked: ContinuousClock.Instant
   }
   /// One login.
@@ -84,20 +88,20 @@ struct Doors: Sendable {
 
   /// Keeps a change until it is confirmed; one at a time, for five minutes.
   mutating func ask(
-    _ command: GatewayCommand, session token: String, now: ContinuousClock.Instant,
+    _ command: GatewayCommand, base: Configuration?, session token: String, now: ContinuousClock.Instant,
     using generator: inout some RandomNumberGenerator
   ) -> String? {
     guard sessions[token] != nil else { return nil }
-    let pending = Pending(token: Doors.token(using: &generator), command: command, asked: now)
+    let pending = Pending(token: Doors.token(using: &generator), command: command, base: base, asked: now)
     sessions[token]?.pending = pending
     return pending.token
   }
 
   /// The change that `confirmation` stands for; it can be taken once.
-  mutating func confirm(_ confirmation: String, session token: String, now: ContinuousClock.Instant) -> GatewayCommand? {
+  mutating func confirm(_ confirmation: String, session token: String, now: ContinuousClock.Instant) -> Pending? {
     guard let pending = sessions[token]?.pending, Doors.areEqual(pending.token, confirmation) else { return nil }
     sessions[token]?.pending = nil
-    return now - pending.asked < .seconds(300) ? pending.command : nil
+    return now - pending.asked < .seconds(300) ? pending : nil
   }
 
   private static func isAlive(_ session: Session, _ now: ContinuousClock.Instant) -> Bool {

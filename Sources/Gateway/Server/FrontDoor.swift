@@ -100,14 +100,15 @@ struct FrontDoor: HTTPResponder {
   /// Writes what a stream has each half second, and a sign of life where it has nothing. Nothing is queued: a client that is slow
   /// gets fewer and later states, one that takes nothing is cut off by `SlowClientHandler`.
   private func stream(_ plain: Response, _ make: @Sendable @escaping () -> any EventStream) -> Response {
-    guard site.enterStream() else {
+    guard let place = StreamPlace(site) else {
       return FrontDoor.response(.text("Too many pages follow already.\n", status: 503), isSecure: isSecure)
     }
     var response = plain
     response.headers[.contentType] = "text/event-stream"
     let site = site
     response.body = ResponseBody { writer in
-      defer { site.leaveStream() }
+      // The place is this closure's: it goes with it, even where it is never called.
+      defer { withExtendedLifetime(place) {} }
       var stream = make()
       var silent = 0
       while !site.isStopping {
@@ -124,6 +125,20 @@ struct FrontDoor: HTTPResponder {
     }
     return response
   }
+}
+
+/// One of the places for pages that follow. It is given back when nobody holds it any more: with the end of its stream, or with an answer
+/// that was never written because the client is gone.
+final class StreamPlace: Sendable {
+  private let site: any Pages
+
+  /// `nil` where none is free.
+  init?(_ site: any Pages) {
+    guard site.enterStream() else { return nil }
+    self.site = site
+  }
+
+  deinit { site.leaveStream() }
 }
 
 /// Something a page follows.

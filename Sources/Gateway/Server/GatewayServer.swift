@@ -12,7 +12,12 @@ private import Synchronization
 public struct GatewayError: Error, CustomStringConvertible {
   /// For a person: what was tried, what was found, what to do.
   public var description: String
+  /// Too many wait for the same already: in a moment it may work.
+  var isBusy = false
   init(_ description: String) { self.description = description }
+
+  /// The status of a page that shows it.
+  var status: Int { isBusy ? 503 : 500 }
 }
 
 /// Serves the site on an address, on threads of its own: the caller's thread does nothing for it.
@@ -29,6 +34,7 @@ public final class GatewayServer: Sendable {
   public let address: GatewayAddress
   private let isSecure: Bool
   private let certificates: CertificateWatch?
+  private let problems = Mutex<ProblemWatch?>(nil)
   /// The first page, for a browser.
   public var url: String { "\(isSecure ? "https" : "http")://\(address)/" }
 
@@ -112,8 +118,11 @@ public final class GatewayServer: Sendable {
     return outcome.error.withLock { $0 } ?? "the server has ended by itself"
   }
 
-  /// What became of a renewed certificate, for a person; each is given once. Never waits.
-  public func takeNews() -> [String] { certificates?.takeNews() ?? [] }
+  /// What became of a renewed certificate, and what `tell` was given, for a person; each is given once. Never waits.
+  public func takeNews() -> [String] { (certificates?.takeNews() ?? []) + (problems.withLock { $0 }?.takeNews() ?? []) }
+
+  /// Tells with its own news what is wrong beside the pages; it ends with the server.
+  public func tell(_ problems: ProblemWatch) { self.problems.withLock { $0 = problems } }
 
   /// Looks now whether the certificate was renewed, on a thread of its own. Without this it is looked at every few seconds.
   public func renewCertificate() { certificates?.lookNow() }
@@ -122,6 +131,7 @@ public final class GatewayServer: Sendable {
   public func stop() {
     outcome.isStopped.store(true, ordering: .relaxed)
     certificates?.stop()
+    problems.withLock { $0 }?.stop()
     site.stop()
     let group = group
     Task.detached { await group.triggerGracefulShutdown() }

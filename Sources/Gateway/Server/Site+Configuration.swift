@@ -6,7 +6,7 @@ extension Site {
   func configuration(_ request: PageRequest) -> PageResponse {
     let moment = moment
     let done = [
-      "saved": "Handed to the controller. It says in the events whether it is in force.",
+      "saved": "Handed to the controller. Load this page again to see what became of it.",
       "reset": "Reset handed to the controller.",
     ]
     let notices = [request.query["done"].flatMap { done[$0] }, moment.answer.map { "The controller's last answer: \($0)" }]
@@ -85,7 +85,7 @@ extension Site {
       }
     }
     return confirmation(
-      request, .configure(changed), title: "Calibrate",
+      request, .configure(changed), base: snapshot.configuration, title: "Calibrate",
       lines: [
         "Raw reading \(raw)", "Shown until now: \(results(snapshot.configuration)) \(unit)",
         "Shown after: \(results(changed)) \(unit)",
@@ -94,10 +94,15 @@ extension Site {
 
   // MARK: The second confirmation
 
-  func confirmation(_ request: PageRequest, _ command: GatewayCommand, title: String, lines: [String]) -> PageResponse {
+  /// - Parameter base: what the controller worked by when `lines` were made; what it works by now unless given.
+  func confirmation(
+    _ request: PageRequest, _ command: GatewayCommand, base: Configuration? = nil, title: String, lines: [String]
+  ) -> PageResponse {
     var generator = SecretNumbers()
+    var shown = base
+    if shown == nil, case .configure = command { shown = moment.current?.configuration }
     guard let cookie = request.cookies[Site.cookie], let session = session(request),
-      let token = withDoors({ $0.ask(command, session: cookie, now: request.now, using: &generator) })
+      let token = withDoors({ $0.ask(command, base: shown, session: cookie, now: request.now, using: &generator) })
     else { return login(request, status: 401) }
     let list = lines.map { "<li>\($0)</li>" as HTML }
     let main: HTML = """
@@ -115,15 +120,22 @@ extension Site {
 
   func confirm(_ request: PageRequest, _ cookie: String) -> PageResponse {
     guard request.form["sure"] != nil,
-      let command = withDoors({ $0.confirm(request.form["token"] ?? "", session: cookie, now: request.now) })
+      let pending = withDoors({ $0.confirm(request.form["token"] ?? "", session: cookie, now: request.now) })
     else {
       return page(
         request, "Not done",
         "<h1>Not done</h1><p>The confirmation was not ticked, is older than five minutes, or was used already. <a href=\"/config\">Configuration</a></p>",
         status: 409)
     }
-    if case .reset = command { return hand(command, done: "reset") }
-    return hand(command, done: "saved")
+    // Whatever else has changed would be taken back by it, and nobody has seen that.
+    if let base = pending.base, moment.current?.configuration != base {
+      return page(
+        request, "Not done",
+        "<h1>Not done</h1><p>The configuration has been changed since this was shown, or the controller is silent: nothing was saved. <a href=\"/config\">Configuration</a></p>",
+        status: 409)
+    }
+    if case .reset = pending.command { return hand(pending.command, done: "reset") }
+    return hand(pending.command, done: "saved")
   }
 
   private func hand(_ command: GatewayCommand, done: String) -> PageResponse {

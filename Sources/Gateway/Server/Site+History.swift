@@ -11,11 +11,13 @@ extension Site {
         try HistoryPage.load(store, device: HistoryKeeper.own, range)
       }
       let view = HistoryPage(
-        title: "History", path: "/history", span: span, range: range, newest: newest, points: points, events: events, cells: cells)
+        title: "History", path: "/history", span: span, range: range, newest: newest, points: points, events: events, cells: cells,
+        notice: keeper?.problem.map { "What was recorded last could not be kept yet: \($0)" })
       return page(request, "History", view.html())
     } catch {
       return page(
-        request, "History", "<h1>History</h1><p class=\"notice bad\" role=\"alert\">\(error.description)</p>", status: 500)
+        request, "History", "<h1>History</h1><p class=\"notice bad\" role=\"alert\">\(error.description)</p>",
+        status: error.status)
     }
   }
 
@@ -35,7 +37,7 @@ extension Site {
         try store.points(device: HistoryKeeper.own, in: from..<to)
       }
       return .json(.object(["from": .int(from), "to": .int(to), "points": .array(points.map(Site.point))]))
-    } catch { return .json(.object(["error": .string(error.description)]), status: 500) }
+    } catch { return .json(.object(["error": .string(error.description)]), status: error.status) }
   }
 
   /// The last second of the year 9999.

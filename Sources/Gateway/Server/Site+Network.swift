@@ -1,9 +1,12 @@
+import Analysis
+import Bus
 import HostIO
 
 /// `/wifi`.
 extension Site {
   func networkPage(_ request: PageRequest, notice: String? = nil, status: Int = 200) async -> PageResponse {
     let answer = await network.networks()
+    let notice = notice ?? lastJoining
     let csrf = session(request)?.csrf
     let interfaces = NetworkInterface.all().map { one -> HTML in
       "<tr><th scope=\"row\">\(one.name)</th><td>\(one.isWireless ? "WiFi" : "cable")</td><td>\(one.hasCarrier ? "connected" : "not connected")</td></tr>"
@@ -21,10 +24,10 @@ extension Site {
         """
         <form method="post" action="/wifi" class="narrow"><input type="hidden" name="csrf" value="\(csrf)">
         <label for="ssid">Network</label><input id="ssid" name="ssid" maxlength="32" required autocomplete="off">
-        <label for="psk">Password; empty for an open network</label><input id="psk" name="psk" type="password" maxlength="63" autocomplete="off">
+        <label for="psk">Password; empty for an open network</label><input id="psk" name="psk" type="password" maxlength="64" autocomplete="off">
         <div class="buttons"><button class="primary" type="submit">Connect</button></div>
         <p class="help">The network before stays set up until the new one works. Whoever reads this through LinkBMS-… loses the
-        connection: these pages are then in the network that was chosen.</p></form>
+        connection: these pages are then in the network that was chosen, or again in LinkBMS-… with the reason why not.</p></form>
         """
       } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the network.</p>"
     let naming = await naming(csrf)
@@ -78,7 +81,10 @@ extension Site {
   }
 
   func connect(_ request: PageRequest) async -> PageResponse {
-    let problem = await network.connect(request.form["ssid"] ?? "", password: request.form["psk"] ?? "")
+    let name = request.form["ssid"] ?? ""
+    let problem = await network.connect(name, password: request.form["psk"] ?? "")
+    let time = CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns))
+    keep(joining: "The last network that was asked for, \(name.prefix(32)) at \(time) UTC: \(problem ?? "Connected.")")
     return await networkPage(request, notice: problem ?? "Connected.", status: problem == nil ? 200 : 422)
   }
 }

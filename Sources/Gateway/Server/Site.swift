@@ -17,6 +17,8 @@ public final class Site: Pages, Sendable {
 
   /// The history, where one is kept.
   let archive: HistoryArchive?
+  /// Who writes it.
+  let keeper: HistoryKeeper?
 
   /// What follows the inverter's bus, where somebody does.
   let bus: BusWatcher?
@@ -28,12 +30,13 @@ public final class Site: Pages, Sendable {
   /// - Parameters:
   ///   - bus: what `/bus` shows.
   ///   - history: what `/history` shows; `nil` where none is kept.
+  ///   - keeper: who writes it: what it could not keep is said there.
   ///   - network: what `/wifi` speaks to.
   ///   - name: the name in the network, which `/wifi` shows and changes; `nil` = the machine's own.
   ///   - version: the program's.
   public init(
-    hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, bus: BusWatcher? = nil,
-    network: NetworkManager = NetworkManager(), name: NetworkName? = nil, version: String = ""
+    hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, keeper: HistoryKeeper? = nil,
+    bus: BusWatcher? = nil, network: NetworkManager = NetworkManager(), name: NetworkName? = nil, version: String = ""
   ) {
     self.hub = hub
     self.bus = bus
@@ -41,6 +44,7 @@ public final class Site: Pages, Sendable {
     self.name = name
     self.version = version
     archive = history.map { HistoryArchive($0) }
+    self.keeper = keeper
     self.passwords = passwords
     setupCode = passwords.isSet ? nil : (0..<8).map { _ in String(UInt8.random(in: 0...9)) }.joined()
   }
@@ -50,6 +54,12 @@ public final class Site: Pages, Sendable {
 
   func stop() { stopping.store(true, ordering: .relaxed) }
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+  /// What became of the last network that was asked for. Who comes through the setup network does not get the answer, for the radio that
+  /// would have to bring it is on its way: it is kept until the next.
+  private let joined = Mutex<String?>(nil)
+  var lastJoining: String? { joined.withLock { $0 } }
+  func keep(joining text: String) { joined.withLock { $0 = text } }
 
   func enterStream() -> Bool {
     if streams.add(1, ordering: .relaxed).newValue <= Site.streamRoom { return true }
@@ -70,7 +80,7 @@ public final class Site: Pages, Sendable {
 
   private func get(_ request: PageRequest) async -> PageResponse {
     switch request.path {
-    case "/": return page(request, "Battery", ParameterPage.html(ParameterView(moment)), scripts: ["live.js"])
+    case "/": return page(request, "Battery", ParameterPage.html(ParameterView(moment)), scripts: ["follow.js", "live.js"])
     case "/events": return PageResponse(type: "text/event-stream", body: .stream { [self] in LiveStream(self) })
     case "/data.json": return PageResponse(type: "application/json", body: .bytes(DataJSON.bytes(moment)))
     case "/metrics": return .text(MetricsText.text(moment), type: MetricsText.type)
@@ -155,7 +165,7 @@ public final class Site: Pages, Sendable {
       return page(
         request, "Bus", "<h1>Bus of the inverter</h1><p>There is no such port. <a href=\"/bus\">The first</a></p>", status: 404)
     }
-    return page(request, "Bus", BusPage.html(view), scripts: ["bus.js"])
+    return page(request, "Bus", BusPage.html(view), scripts: ["follow.js", "bus.js"])
   }
 
   /// The port that is asked for, by its place; the first unless one is named, `nil` for what is no number.

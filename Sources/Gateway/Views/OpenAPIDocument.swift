@@ -42,7 +42,10 @@ enum OpenAPIDocument {
         ("from", "Seconds since 1970; a day before `to` if it is missing."),
         ("to", "Seconds since 1970; the newest if it is missing."),
       ],
-      others: [400: "The span is none.", 404: "No history is kept.", 500: "The history cannot be read."]),
+      others: [
+        400: "The span is none.", 404: "No history is kept.", 500: "The history cannot be read.",
+        503: "Too many read it already: try again in a moment.",
+      ]),
     Read(
       path: "/api/v1/bus", summary: "What is said at one of the inverter's ports, and what is wrong with it.",
       required: [("port", text), ("ports", names), ("speaks", text), ("verdict", text), ("findings", list), ("frames", list)],

@@ -8,6 +8,8 @@ public struct RunFault: Sendable, Equatable {
     case portLost
     /// The CAN port takes no frame.
     case queueFull
+    /// The CAN port takes frames that never get onto the bus.
+    case unheard
     /// The tap of the chains is gone.
     case chainLineLost
     /// The PDU's line is gone.
@@ -45,7 +47,7 @@ public struct RunFault: Sendable, Equatable {
     // Limits to 0, a second at most for the current to fall, a step, a contactor's travel.
     case .portLost, .chainLineLost: return 1_300_000
     // Frames are refused for a second before that is a doubt, and are tried each second or so.
-    case .queueFull: return length > 3 ? 4_500_000 : nil
+    case .queueFull, .unheard: return length > 3 ? 4_500_000 : nil
     // The PDU opens by itself.
     case .pduLineLost: return 300_000
     case .pduHeldUp, .pduSilent: return length > 1.1 ? 1_300_000 : nil
@@ -66,7 +68,8 @@ extension RunFault {
     while at < seconds - 200 {
       let length = random.unit() < 0.6 ? random.between(0.1, 5) : random.between(5, 60)
       let kind: Kind
-      switch random.below(10) {
+      switch random.below(11) {
+      case 10: kind = .unheard
       case 0: kind = .portLost
       case 1: kind = .queueFull
       case 2: kind = .chainLineLost

@@ -30,6 +30,8 @@ public struct RunWorld: Sendable {
   private var isActive: [Bool]
   private var heldUp: (toPlant: [TapLine], toRuntime: [TapLine]) = ([], [])
   private var leap_us: Int64 = 0
+  /// Frames of the run that the inverter's controller has acknowledged.
+  private var acknowledged: UInt64 = 0
   private var inverterWake_us: Int64 = 0
   private var sound_us: Int64 = 0
 
@@ -105,6 +107,7 @@ public struct RunWorld: Sendable {
     talkInverter()
     if !isStalled {
       deliver()
+      runtime.acknowledged(0, count: acknowledged, now_us: clock_us)
       var turns = 0
       repeat {
         runtime.advance(now_us: clock_us)
@@ -158,6 +161,8 @@ public struct RunWorld: Sendable {
         break
       }
       runtime.sent(0)
+      if isOn(.unheard) { continue }
+      acknowledged += 1
       inverter?.receive(frame, now_us: now_us)
       inverterWake_us = now_us
     }
@@ -234,7 +239,7 @@ public struct RunWorld: Sendable {
     case .pduSilent: setPlant(.pduSilent, isBegin)
     case .clockJump(let seconds) where isBegin: leap_us += Int64(seconds * 1e6)
     case .plant(let fault): setPlant(fault, isBegin)
-    case .queueFull, .stalled, .pduHeldUp, .clockJump: break
+    case .queueFull, .unheard, .stalled, .pduHeldUp, .clockJump: break
     }
   }
 

@@ -9,9 +9,11 @@ struct BridgeCommand: LiveCommand {
     commandName: "bridge",
     abstract: "Send on what comes on one live bus to another, filtered or changed on the way.",
     discussion: HelpText.discussion(
-      "Frames go both ways unless --one-way says from A to B only. Filters and changes hold in both directions. Error frames stay where "
-        + "they are, and a frame that comes back from where it was sent is dropped. At the prompt 'arm' both buses first. Exit status: "
-        + "0 ended as told; 1 frames were lost; 2 could not do it.",
+      "Frames go both ways unless --one-way says from A to B only, whoever sent them: another node, or a program on this machine. "
+        + "Filters and changes hold in both directions. Error frames stay where they are. A frame that comes back from where it was sent "
+        + "is dropped, one that would be the same more than \(EchoGuard.mostPerSecond) times a second is taken for such a one, and what "
+        + "waited for more than 0.1 s is too old. At the prompt 'arm' both buses first. Exit status: 0 ended as told; 1 frames were lost; "
+        + "2 could not do it.",
       examples: [
         ("linkbms bridge can0 can1", "battery on one, inverter on the other"),
         ("linkbms bridge can0 can1 --protocol deye-hv --set ChargeCurrentLimit=10", "with a limit of our own"),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Controller
+import Dispatch
 import Formats
 import Gateway
 import HostIO
@@ -49,7 +50,7 @@ struct RunCommand: ToolCommand {
   @Option(name: .customLong("for"), help: ArgumentHelp("End after this time of the run: 90s, 10m, 24h.", valueName: "time"))
   var length: String?
   @Option(help: ArgumentHelp("A line with the state this often; 0 = none.", valueName: "time"))
-  var statusEvery = "1s"
+  var statusEvery = RunCommand.usualStatus
   @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
   var logLevel = "info"
   @Flag(help: "Print a unit file for systemd that starts exactly this, and end.")
@@ -57,6 +58,8 @@ struct RunCommand: ToolCommand {
   @OptionGroup var system: SystemOptions
   @OptionGroup var gpio: GPIOOptions
   @OptionGroup var pages: PagesOptions
+
+  private static let usualStatus = "1s"
 
   func validate() throws {
     _ = try gpio.wiring()
@@ -80,7 +83,15 @@ struct RunCommand: ToolCommand {
     }
     Signals.install(onSecondStop: .isRemembered)
     let isJournal = FileNames.environment("JOURNAL_STREAM") != nil
-    let errors = ErrorOutput()
+    let output = BackgroundOutput(descriptor: 1, name: "standard output")
+    let mark = isJournal ? "<\(Logger.Level.warning.priority)>" : ""
+    let errors = BackgroundOutput(descriptor: 2, name: "standard error", mark: mark)
+    defer {
+      // A terminal that nobody reads may keep the last lines, not the end.
+      let end = DispatchTime.now() + 2.0
+      output.finish(by: end)
+      errors.finish(by: end)
+    }
     let sink = RunLogHandler.Sink(isJournal: isJournal) { errors.write($0) }
     var handler = RunLogHandler(sink)
     handler.logLevel = Logger.Level(rawValue: logLevel) ?? .info
@@ -106,6 +117,13 @@ struct RunCommand: ToolCommand {
     loop.pages = feed.map { feed in
       RunPages(feed.hub.publisher(), followsWallClock: system.speed == 1, news: feed.server.takeNews) { feed.server.problem }
     }
+    if loop.runtime.lacksConfiguration {
+      // Out of CONFIG ERR: what the link is made of is read before it is wanted, for then nothing may be waited for.
+      let (library, system, isSimulated) = (try RunCommand.library(in: &world), system, scenario != nil)
+      loop.makeSessions = { configuration in
+        try RunCommand.sessions(configuration, system, isSimulated: isSimulated) { () throws(WorldError) in library }
+      }
+    }
     let (config, server) = (config, feed?.server)
     loop.reload = { loop in
       server?.renewCertificate()
@@ -113,14 +131,13 @@ struct RunCommand: ToolCommand {
       RunCommand.reload(config, &loop)
     }
     logger.notice("linkbms \(Version.text) runs: \(names.values.sorted().joined(separator: ", "))")
-    return try run(&loop, settings, in: &world)
+    return run(&loop, output)
   }
 
-  private func run(_ loop: inout RunLoop, _ settings: RunSettings, in world: inout some World) throws -> ExitStatus {
+  private func run(_ loop: inout RunLoop, _ output: BackgroundOutput) -> ExitStatus {
     let end = length.flatMap(RunTime.microseconds) ?? .max
     let every = RunTime.microseconds(statusEvery) ?? 0
     var nextStatus: Int64 = every
-    let output = PatientlessOutput(descriptor: 1)
     while loop.turn(until_us: min(loop.now_us < end ? end : .max, every > 0 ? nextStatus : .max)) {
       if every > 0, loop.now_us >= nextStatus {
         nextStatus = loop.now_us / every * every + every
@@ -133,15 +150,20 @@ struct RunCommand: ToolCommand {
     let failed = loop.finish()
     loop.say(.notice, "control steps late: \(loop.lateness.text); answers to frames: \(loop.answers.text)")
     if let slowness = loop.slowness { loop.say(.warning, slowness) }
-    if let failed {
-      loop.say(.error, failed)
+    let state = loop.isStateStored ? "state stored" : failed == nil ? "no state to store" : "state not stored"
+    if let failed { loop.say(.error, failed) }
+    if let why = loop.failure { loop.say(.error, "ended: \(why)") }
+    // Whatever else has failed: who reads the last line may be about to touch something.
+    guard loop.runtime.isOpenConfirmed else {
+      loop.say(
+        .error, "ended: contactors ordered open, \(state); the PDU has not said that they are: measure before you touch anything")
       return .failed
     }
-    if let why = loop.failure {
-      loop.say(.error, "ended: \(why)")
+    if failed != nil || loop.failure != nil {
+      loop.say(.notice, "contactors open, \(state)")
       return .failed
     }
-    loop.say(.notice, "ended in order: contactors open, state stored")
+    loop.say(.notice, "ended in order: contactors open, \(state)")
     return .done
   }
 
@@ -181,6 +203,20 @@ struct RunCommand: ToolCommand {
     _ configuration: Configuration?, _ scenario: Scenario?, in world: inout some World
   ) throws -> [Session] {
     guard let configuration else { return [] }
+    return try RunCommand.sessions(configuration, system, isSimulated: scenario != nil) { () throws(WorldError) in
+      try RunCommand.library(in: &world)
+    }
+  }
+
+  private static func library(in world: inout some World) throws(WorldError) -> DefinitionLibrary {
+    var options = DefinitionOptions()
+    options.dissectors = nil
+    return try world.library(options)
+  }
+
+  private static func sessions(
+    _ configuration: Configuration, _ system: SystemOptions, isSimulated: Bool, library: () throws(WorldError) -> DefinitionLibrary
+  ) throws(WorldError) -> [Session] {
     let buses = system.buses
     let spoken = InverterProtocol(rawValue: configuration[.inverterProtocol]) ?? .none
     guard spoken != .none else {
@@ -189,13 +225,11 @@ struct RunCommand: ToolCommand {
     }
     guard !buses.isEmpty else {
       // A scenario may be looked at alone.
-      if scenario != nil { return [] }
+      if isSimulated { return [] }
       throw WorldError(message: "--can: found none, expected the bus of the inverter, which speaks \(spoken.word)")
     }
-    var options = DefinitionOptions()
-    options.dissectors = nil
     return try SystemOptions.sessions(
-      configuration, buses: buses.count, variant: system.variant, address: system.address, try world.library(options))
+      configuration, buses: buses.count, variant: system.variant, address: system.address, try library())
   }
 
   private static func reload(_ path: String, _ loop: inout RunLoop) {
@@ -212,12 +246,16 @@ struct RunCommand: ToolCommand {
 
   private func unitArguments() throws -> [String] {
     var words = ["run"]
+    let usual = try SystemOptions.parse([])
+    let deadline: String? = system.deadline == usual.deadline ? nil : system.deadline
+    let speed: String? = system.speed == usual.speed ? nil : String(system.speed)
     // Under a unit only this folder may be written to.
     let state = state ?? "/var/lib/linkbms/state"
     for (option, value) in [
       ("--config", config), ("--state", state as String?), ("--can", system.can), ("--can2", system.can2),
       ("--pdu", system.pdu),
       ("--simulate", simulate), ("--record", system.record), ("--variant", system.variant),
+      ("--deadline", deadline), ("--speed", speed), ("--for", length),
     ] {
       if let value { words += [option, value] }
     }
@@ -225,12 +263,8 @@ struct RunCommand: ToolCommand {
     for tap in system.chain { words += ["--chain", tap] }
     words += gpio.given
     if let address = system.address { words += ["--address", String(address)] }
-    return words + ["--status-every", "0s", "--log-level", logLevel]
+    // The journal is no place for a line a second, unless somebody wants it there.
+    let status = statusEvery == RunCommand.usualStatus ? "0s" : statusEvery
+    return words + ["--status-every", status, "--log-level", logLevel]
   }
-}
-
-/// Standard error for the log.
-private final class ErrorOutput: @unchecked Sendable {  // one thread writes: the loop's
-  private let output = PatientlessOutput(descriptor: 2)
-  func write(_ text: String) { output.write(text) }
 }

@@ -7,10 +7,16 @@ final class BridgeJob: LiveJob {
   let context: JobContext
   private let rules: BridgeRules
   private let isOneWay: Bool
-  private var queues = [SendQueue(), SendQueue()]
-  private var guards = [EchoGuard(), EchoGuard()]
+  private var queues = [SendQueue(maxAge_ns: BridgeJob.oldFrame_ns), SendQueue(maxAge_ns: BridgeJob.oldFrame_ns)]
+  private var echoGuard = EchoGuard()
+  /// What came and is not decided on, by the bus it came from.
+  private var arrived: [[(frame: CANFrame, since_ns: Int64)]] = [[], []]
   private var passed: [UInt64] = [0, 0]
+  private var looked_ns: Int64 = 0
   private var hasToldOfEchoes = false
+
+  /// A value that waited longer, for room or for us, is not told any more; the same as in a run.
+  static let oldFrame_ns: Int64 = 100_000_000
 
   /// - Parameters:
   ///   - context: with two ports.
@@ -23,28 +29,50 @@ final class BridgeJob: LiveJob {
 
   var nextWake_ns: Int64 { min(queues[0].nextWake_ns, queues[1].nextWake_ns) }
 
+  func begin(_ now: LiveTime) { looked_ns = now.monotonic_ns }
+
+  /// Whoever sent a frame, a program on this machine or another node: our own the ports keep from us. Error frames stay where they are.
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
-    guard port < 2, !(isOneWay && port == 1), record.direction != .transmitted else { return }
-    if guards[port].isEcho(record.frame, now.monotonic_ns) {
-      if !hasToldOfEchoes {
-        hasToldOfEchoes = true
-        context.output.note(
-          "linkbms: \(context.buses): frames come back that were just sent: is there a second way between the two? They are dropped"
-        )
-      }
-      return
+    guard port < 2, !record.frame.flags.contains(.error) else { return }
+    let isOwn = echoGuard.hear(record.frame, on: port, now.monotonic_ns)
+    if isOneWay, port == 1 { return }
+    if isOwn { return drop() }
+    arrived[port].append((record.frame, now.monotonic_ns &- waited_ns(record, port, now)))
+  }
+
+  /// How long a frame waited until we looked: no longer than since the last time, and no longer than it is old. A server's clock is its own.
+  private func waited_ns(_ record: CANRecord, _ port: Int, _ now: LiveTime) -> Int64 {
+    guard record.precision != .none, !(context.ports[port] is SocketcandPort) else { return 0 }
+    return max(0, min(now.monotonic_ns &- looked_ns, now.wall_ns &- record.time.nanoseconds))
+  }
+
+  func wake(_ now: LiveTime) {
+    // Both buses have been heard by now: what another bridge carried is known, whichever side was read first.
+    let waiting = arrived
+    arrived = [[], []]
+    for port in 0...1 {
+      for entry in waiting[port] where !context.isDone { pass(entry.frame, since_ns: entry.since_ns, from: port, now) }
     }
-    guard let frame = rules.passing(record.frame) else { return }
+    flush(0, now)
+    flush(1, now)
+    looked_ns = now.monotonic_ns
+  }
+
+  private func pass(_ frame: CANFrame, since_ns: Int64, from port: Int, _ now: LiveTime) {
+    guard let changed = rules.passing(frame) else { return }
     let target = 1 - port
-    queues[target].add(frame)
-    guards[target].sent(frame, now.monotonic_ns)
+    guard echoGuard.mayPass(changed, madeOf: frame, to: target, now.monotonic_ns) else { return drop() }
+    queues[target].add(changed, since_ns: since_ns)
     passed[port] &+= 1
     flush(target, now)
   }
 
-  func wake(_ now: LiveTime) {
-    flush(0, now)
-    flush(1, now)
+  private func drop() {
+    echoGuard.drop()
+    guard !hasToldOfEchoes else { return }
+    hasToldOfEchoes = true
+    context.output.note(
+      "linkbms: \(context.buses): frames come back that were just sent: is there a second way between the two? They are dropped")
   }
 
   private func flush(_ port: Int, _ now: LiveTime) {
@@ -53,11 +81,18 @@ final class BridgeJob: LiveJob {
 
   func finish(_ now: LiveTime) {
     let names = context.ports.map(\.name)
-    let dropped = queues[0].dropped &+ queues[1].dropped
-    let echoes = guards[0].echoes &+ guards[1].echoes
-    if dropped > 0 { context.status = max(context.status, .findings) }
-    context.output.note(
-      "linkbms: \(names[0]) → \(names[1]) \(passed[0]) frames" + (isOneWay ? "" : ", \(names[1]) → \(names[0]) \(passed[1])")
-        + (dropped > 0 ? ", \(dropped) had no room" : "") + (echoes > 0 ? ", \(echoes) came back and were dropped" : ""))
+    // What still waits comes too late, too.
+    let unsent = queues.map { $0.dropped &+ UInt64($0.count) }
+    let sent = [passed[0] &- unsent[1] &- queues[1].stale, passed[1] &- unsent[0] &- queues[0].stale]
+    let dropped = unsent[0] &+ unsent[1]
+    let stale = queues[0].stale &+ queues[1].stale
+    let echoes = echoGuard.echoes
+    if dropped > 0 || stale > 0 { context.status = max(context.status, .findings) }
+    var text = "linkbms: \(names[0]) → \(names[1]) \(sent[0]) frames"
+    if !isOneWay { text += ", \(names[1]) → \(names[0]) \(sent[1])" }
+    if dropped > 0 { text += ", \(dropped) had no room" }
+    if stale > 0 { text += ", \(stale) waited for more than \(DurationText.seconds(BridgeJob.oldFrame_ns)) and were dropped" }
+    if echoes > 0 { text += ", \(echoes) came back and were dropped" }
+    context.output.note(text)
   }
 }

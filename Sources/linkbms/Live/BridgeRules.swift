@@ -76,33 +76,102 @@ struct SignalChange {
   }
 }
 
-/// Knows frames that we put on a bus ourselves when they come back from it, by a second bridge or a port that hears itself: sent on, they
-/// would go round for ever.
+/// Knows frames that go round: what we put on a bus and hear there again (a port that hears itself, a second bridge), and what another
+/// bridge carries the other way. Sent on, they would never end.
 struct EchoGuard {
-  private var recent: [(frame: CANFrame, until_ns: Int64)] = []
-  /// Frames that came back.
+  private struct Entry {
+    var frame: CANFrame
+    var until_ns: Int64
+    /// Whether we made it of another one.
+    var isChanged = false
+  }
+
+  /// By bus: what we put there, and what others said there.
+  private var sent: [[Entry]] = [[], []]
+  private var heard: [[Entry]] = [[], []]
+  /// How often each frame was put on a bus in the present span of time, by a number made of it.
+  private var repeats: [[Int: Int]] = [[:], [:]]
+  private var spanEnd_ns: Int64 = .min
+  /// Frames that were kept from going round.
   private(set) var echoes: UInt64 = 0
+
   /// A frame that comes later is somebody else's.
   static let memory_ns: Int64 = 50_000_000
   private static let most = 512
+  /// No protocol says the same 400 times a second; a frame that goes round without being known, after somebody stood still for longer than
+  /// our memory, is soon above that.
+  static let mostRepeats = 100
+  static let span_ns: Int64 = 250_000_000
+  /// The same for people.
+  static let mostPerSecond = mostRepeats * Int(1_000_000_000 / span_ns)
 
-  /// A frame was put on the bus.
-  mutating func sent(_ frame: CANFrame, _ now_ns: Int64) {
+  /// Takes note of a frame from a bus.
+  /// - Returns: whether it is one that we put there. Each counts once.
+  mutating func hear(_ frame: CANFrame, on bus: Int, _ now_ns: Int64) -> Bool {
     forget(now_ns)
-    if recent.count < EchoGuard.most { recent.append((frame, now_ns &+ EchoGuard.memory_ns)) }
+    guard let place = sent[bus].firstIndex(where: { $0.frame == frame }) else {
+      if heard[bus].count < EchoGuard.most { heard[bus].append(Entry(frame: frame, until_ns: now_ns &+ EchoGuard.memory_ns)) }
+      return false
+    }
+    sent[bus].remove(at: place)
+    return true
   }
 
-  /// Whether a frame from that bus is one of ours; each counts once.
-  mutating func isEcho(_ frame: CANFrame, _ now_ns: Int64) -> Bool {
+  /// Counts one that is not sent on.
+  mutating func drop() { echoes &+= 1 }
+
+  /// Whether a frame may be put on the other bus. What was heard on both up to this moment has been noted before.
+  /// - Parameters:
+  ///   - frame: as it would be sent.
+  ///   - original: as it came.
+  ///   - target: the bus it is for.
+  mutating func mayPass(_ frame: CANFrame, madeOf original: CANFrame, to target: Int, _ now_ns: Int64) -> Bool {
     forget(now_ns)
-    guard let place = recent.firstIndex(where: { $0.frame == frame }) else { return false }
-    recent.remove(at: place)
-    echoes &+= 1
+    // The other bus had it just now: it was carried here from there.
+    if let place = heard[target].firstIndex(where: { $0.frame == frame }) {
+      heard[target].remove(at: place)
+      return false
+    }
+    // It is what we made of another one: it was carried back.
+    if let place = sent[target].firstIndex(where: { $0.isChanged && $0.frame == original }) {
+      sent[target][place].isChanged = false
+      return false
+    }
+    let number = frame.repeatNumber
+    let count = repeats[target][number, default: 0] + 1
+    guard count <= EchoGuard.mostRepeats else { return false }
+    repeats[target][number] = count
+    if sent[target].count < EchoGuard.most {
+      sent[target].append(Entry(frame: frame, until_ns: now_ns &+ EchoGuard.memory_ns, isChanged: frame != original))
+    }
     return true
   }
 
   private mutating func forget(_ now_ns: Int64) {
-    let old = recent.prefix { $0.until_ns < now_ns }.count
-    if old > 0 { recent.removeFirst(old) }
+    for bus in 0...1 {
+      EchoGuard.forget(&sent[bus], now_ns)
+      EchoGuard.forget(&heard[bus], now_ns)
+    }
+    guard now_ns >= spanEnd_ns else { return }
+    spanEnd_ns = now_ns &+ EchoGuard.span_ns
+    for bus in 0...1 { repeats[bus].removeAll(keepingCapacity: true) }
+  }
+
+  private static func forget(_ entries: inout [Entry], _ now_ns: Int64) {
+    let old = entries.prefix { $0.until_ns < now_ns }.count
+    if old > 0 { entries.removeFirst(old) }
+  }
+}
+
+extension CANFrame {
+  /// The same for frames that are alike.
+  fileprivate var repeatNumber: Int {
+    var hasher = Hasher()
+    hasher.combine(id)
+    hasher.combine(flags)
+    hasher.combine(length)
+    hasher.combine(rawDLC)
+    for index in 0..<payloadLength { hasher.combine(byte(index)) }
+    return hasher.finalize()
   }
 }

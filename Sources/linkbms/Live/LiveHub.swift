@@ -86,9 +86,18 @@ final class LiveHub {
   /// When one of the jobs wants to be looked at.
   var due_ns: Int64 { all.map(\.due_ns).min() ?? .max }
 
+  /// Waits for descriptors, for the jobs or for a moment, whichever comes first.
+  /// - Returns: which of the descriptors are readable, in their order.
+  func wait(_ wanted: [Int32], until_ns: Int64) -> [Bool] {
+    let ready = PortPoller.wait(wanted + descriptors, until_ns: min(until_ns, due_ns))
+    waited(.now)
+    return Array(ready.prefix(wanted.count))
+  }
+
   /// Puts a job into the background; its number.
   func add(_ job: any LiveJob, _ now: LiveTime) -> Int {
     let number = (jobs.last?.number ?? 0) + 1
+    lookedAfter(now)
     jobs.append(Entry(number: number, job: job))
     job.start(now)
     return number
@@ -96,6 +105,7 @@ final class LiveHub {
 
   /// Hands to every job what came for it, and clears away those that are done.
   func pump(_ now: LiveTime) {
+    lookedAfter(now)
     if let listener {
       listener.pump(now)
       if listener.context.isDone {
@@ -108,6 +118,9 @@ final class LiveHub {
       if entry.job.context.isDone { end(entry, now) }
     }
   }
+
+  /// Writes what jobs have for files of their own: the terminal is somebody else's just now.
+  func writeFiles() { for job in all { job.context.output.writeFile() } }
 
   /// Ends a job; `nil` = there is none of that number.
   func stop(_ number: Int, _ now: LiveTime) -> Bool {
@@ -127,6 +140,38 @@ final class LiveHub {
     worst = max(worst, context.failure?.status ?? context.status)
     ended.append(entry)
   }
+
+  // MARK: Standing still
+
+  /// Up to when somebody looked after the jobs, or waited for them: monotonic ns.
+  private var cared_ns: Int64 = 0
+  /// The longest time since `statementBegins` in which nobody did.
+  private var standstill_ns: Int64 = 0
+
+  /// Whether there is anything to be looked after.
+  var isBusy: Bool { !jobs.isEmpty || listener != nil }
+
+  /// From here on it counts.
+  func statementBegins(_ now: LiveTime) {
+    cared_ns = now.monotonic_ns
+    standstill_ns = 0
+  }
+
+  /// Somebody waited for the jobs until now: nothing that they wanted was left lying.
+  func waited(_ now: LiveTime) { cared_ns = now.monotonic_ns }
+
+  private func lookedAfter(_ now: LiveTime) {
+    if !jobs.isEmpty { standstill_ns = max(standstill_ns, now.monotonic_ns &- cared_ns) }
+    cared_ns = now.monotonic_ns
+  }
+
+  /// How long the jobs stood still at the longest; tells it once.
+  func takeStandstill() -> Int64 {
+    defer { standstill_ns = 0 }
+    return standstill_ns
+  }
+
+  // MARK: News
 
   /// Whether something is to be said of jobs that ended.
   var hasNews: Bool { !news.isEmpty || !ended.isEmpty }

@@ -185,17 +185,20 @@ final class JobOutput {
   /// Everything so far as text to be shown above a line being typed.
   func takeText() -> String {
     var text = ""
+    writeFile()
     if data.pointee.count > 0 {
-      if let file {
-        do throws(WorldError) { try drain(to: file) } catch { notes.append("linkbms: \(error.message)") }
-      } else {
-        text = data.pointee.withBytes { String(decoding: $0, as: UTF8.self) }
-        data.pointee.removeAll()
-      }
+      text = data.pointee.withBytes { String(decoding: $0, as: UTF8.self) }
+      data.pointee.removeAll()
     }
     for line in notes { text += line + "\n" }
     notes.removeAll()
     return text
+  }
+
+  /// Data that goes into a file of its own goes there now.
+  func writeFile() {
+    guard let file, data.pointee.count > 0 else { return }
+    do throws(WorldError) { try drain(to: file) } catch { notes.append("linkbms: \(error.message)") }
   }
 
   private func drain(to file: ByteOutput) throws(WorldError) {

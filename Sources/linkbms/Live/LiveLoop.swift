@@ -18,7 +18,7 @@ enum LiveLoop {
       while !context.isDone, !world.isInterrupted {
         try context.output.drain(into: &world)
         let own = context.ports.map(\.descriptor) + [inputIsOpen ? 0 : -1]
-        let ready = PortPoller.wait(own + hub.descriptors, until_ns: min(job.due_ns, hub.due_ns))
+        let ready = hub.wait(own, until_ns: job.due_ns)
         let now = LiveTime.now
         if inputIsOpen, ready[own.count - 1] {
           var bytes = [UInt8](repeating: 0, count: 256)
@@ -53,7 +53,7 @@ enum LiveLoop {
       hub.pump(now)
       try hub.drain(into: &world)
       if now.monotonic_ns >= until_ns { return true }
-      _ = PortPoller.wait(hub.descriptors, until_ns: min(until_ns, hub.due_ns))
+      _ = hub.wait([], until_ns: until_ns)
     }
     return false
   }

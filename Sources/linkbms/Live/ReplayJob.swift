@@ -41,7 +41,8 @@ final class ReplayJob: LiveJob {
 
   var nextWake_ns: Int64 {
     var next = min(queues.map(\.nextWake_ns).min() ?? .max, watches.map(\.wake_ns).min() ?? .max)
-    if !isStepping, index < items.count { next = min(next, begin_ns &+ items[index].due_ns) }
+    // Without room its queue says when to look again.
+    if !isStepping, index < items.count, queues[items[index].port].hasRoom { next = min(next, begin_ns &+ items[index].due_ns) }
     return next
   }
 

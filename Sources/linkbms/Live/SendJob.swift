@@ -5,30 +5,39 @@ import Protocols
 
 /// Frames on their way out, with patience where the bus has no room just now.
 struct SendQueue {
-  private var waiting: [CANFrame] = []
+  private var waiting: [(frame: CANFrame, since_ns: Int64)] = []
   private var first = 0
   private var retry_ns = Int64.max
   /// Frames that found no place here either.
   private(set) var dropped: UInt64 = 0
+  /// Frames that waited longer than they may.
+  private(set) var stale: UInt64 = 0
+  private let maxAge_ns: Int64?
   /// Frames that wait at most; then the oldest are lost.
   static let capacity = 4096
   /// Until a full bus is tried again.
   static let pause_ns: Int64 = 1_000_000
 
+  /// - Parameter maxAge_ns: a frame that waited longer is not sent any more; `nil` = it is, however late.
+  init(maxAge_ns: Int64? = nil) { self.maxAge_ns = maxAge_ns }
+
   /// When it wants to be tried again.
   var nextWake_ns: Int64 { isEmpty ? .max : retry_ns }
   /// Whether one more can be taken without losing another.
-  var hasRoom: Bool { waiting.count - first < SendQueue.capacity }
+  var hasRoom: Bool { count < SendQueue.capacity }
+  /// Frames that wait.
+  var count: Int { waiting.count - first }
   /// Whether everything is gone.
   var isEmpty: Bool { first == waiting.count }
 
   /// Adds a frame to the end.
-  mutating func add(_ frame: CANFrame) {
-    if waiting.count - first >= SendQueue.capacity {
+  /// - Parameter since_ns: since when it waits; means nothing where a frame may be as old as it likes.
+  mutating func add(_ frame: CANFrame, since_ns: Int64 = 0) {
+    if !hasRoom {
       first += 1
       dropped &+= 1
     }
-    waiting.append(frame)
+    waiting.append((frame, since_ns))
     if first > 1024 {
       waiting.removeFirst(first)
       first = 0
@@ -40,9 +49,13 @@ struct SendQueue {
   mutating func flush(to port: any BusPort, _ now_ns: Int64) throws(PortError) {
     guard now_ns >= retry_ns else { return }
     while first < waiting.count {
-      guard try port.send(waiting[first]) == .sent else {
-        retry_ns = now_ns &+ SendQueue.pause_ns
-        return
+      if let maxAge_ns, now_ns &- waiting[first].since_ns > maxAge_ns {
+        stale &+= 1
+      } else {
+        guard try port.send(waiting[first].frame) == .sent else {
+          retry_ns = now_ns &+ SendQueue.pause_ns
+          return
+        }
       }
       first += 1
     }
@@ -61,6 +74,8 @@ final class SendJob: LiveJob {
   private var queue = SendQueue()
   private var next_ns: Int64 = 0
   private var asked: UInt64 = 0
+  /// Frames whose time passed without them.
+  private var missed: UInt64 = 0
   private var watch = SendWatch()
 
   /// - Parameters:
@@ -73,8 +88,10 @@ final class SendJob: LiveJob {
     self.count = every_ns == nil ? count ?? 1 : count
   }
 
-  var nextWake_ns: Int64 { min(queue.nextWake_ns, watch.wake_ns, isComplete ? .max : next_ns) }
+  var nextWake_ns: Int64 { min(queue.nextWake_ns, watch.wake_ns, isComplete || waitsForRoom ? .max : next_ns) }
   private var isComplete: Bool { count.map { asked >= $0 } ?? false }
+  /// A number that was ordered is sent whole, later where the bus is slow; without one, what has no room at its time is not sent.
+  private var waitsForRoom: Bool { count != nil && !queue.hasRoom }
 
   func begin(_ now: LiveTime) {
     next_ns = now.monotonic_ns
@@ -94,16 +111,34 @@ final class SendJob: LiveJob {
   }
 
   func wake(_ now: LiveTime) {
-    if !isComplete, now.monotonic_ns >= next_ns {
-      queue.add(frame)
-      asked &+= 1
-      // Absolute targets: delays do not add up; what was missed altogether is not made up for in a burst.
-      next_ns = max(next_ns &+ (every_ns ?? 0), now.monotonic_ns &- (every_ns ?? 0))
-    }
+    if !isComplete, !waitsForRoom, now.monotonic_ns >= next_ns { ask(now) }
     do throws(PortError) { try queue.flush(to: context.ports[0], now.monotonic_ns) } catch { return context.fail("\(error)") }
     let port = context.ports[0]
     if let trouble = watch.look(at: port, isWaiting: !queue.isEmpty, now.monotonic_ns) { return context.fail(trouble) }
     if queue.isEmpty, isComplete, watch.outstanding(port) == 0 { context.isDone = true }
+  }
+
+  private func ask(_ now: LiveTime) {
+    let every_ns = every_ns ?? 0
+    if queue.hasRoom {
+      queue.add(frame)
+      asked &+= 1
+    } else {
+      missed &+= 1
+    }
+    // Absolute targets: delays do not add up; what was missed altogether is not made up for in a burst.
+    let due_ns = next_ns &+ every_ns
+    next_ns = max(due_ns, now.monotonic_ns &- every_ns)
+    if count == nil, every_ns > 0 { missed &+= UInt64((next_ns &- due_ns) / every_ns) }
+  }
+
+  func finish(_ now: LiveTime) {
+    let lost = missed &+ queue.dropped &+ UInt64(queue.count)
+    // A failure says more, and why.
+    guard lost > 0, context.failure == nil else { return }
+    context.status = max(context.status, .findings)
+    let share = "\(lost) of \(asked &+ missed) frames"
+    context.output.note("linkbms: \(context.buses): \(share) were not sent at their time: the bus or this machine is too slow")
   }
 }
 

@@ -23,8 +23,8 @@ final class TriggerWatch {
   private var run: ConformanceRun?
   private var nextJudgement_ns = Int64.max
   private var told: Set<String> = []
-  /// A trigger that came: what, when, and when the frames after it are complete.
-  private var fired: (reason: String, wall_ns: Int64, until_ns: Int64)?
+  /// A trigger that came: what, when, and when the frames after it are complete. What else comes before that is a reason more.
+  private var fired: (reasons: [String], wall_ns: Int64, until_ns: Int64)?
   /// Times that something was saved.
   private(set) var saved = 0
 
@@ -76,12 +76,12 @@ final class TriggerWatch {
       if let reason = detectors[bus].wake(now.monotonic_ns) { fire("\(buses[bus]): \(reason)", now) }
     }
     if now.monotonic_ns >= nextJudgement_ns { judge(now) }
-    if let fired, now.monotonic_ns >= fired.until_ns { keep(fired.reason, fired.wall_ns) }
+    if let fired, now.monotonic_ns >= fired.until_ns { keep(fired.reasons, fired.wall_ns) }
   }
 
   /// The end: what was being gathered is saved as it is.
   func finish(_ now: LiveTime) {
-    if let fired { keep(fired.reason, fired.wall_ns) }
+    if let fired { keep(fired.reasons, fired.wall_ns) }
   }
 
   private func learn(_ verdicts: [BusIdentification], _ now: LiveTime) {
@@ -108,16 +108,21 @@ final class TriggerWatch {
   }
 
   private func fire(_ reason: String, _ now: LiveTime) {
-    guard fired == nil else { return }
+    if let fired {
+      // The same again, as of something that comes and goes, is nothing new.
+      guard !fired.reasons.contains(reason) else { return }
+      self.fired?.reasons.append(reason)
+    } else {
+      fired = ([reason], now.wall_ns, now.monotonic_ns &+ after_ns)
+    }
     context.status = max(context.status, .findings)
     context.output.note("linkbms: trigger: \(reason)")
-    fired = (reason, now.wall_ns, now.monotonic_ns &+ after_ns)
   }
 
-  private func keep(_ reason: String, _ wall_ns: Int64) {
+  private func keep(_ reasons: [String], _ wall_ns: Int64) {
     fired = nil
     do throws(WorldError) {
-      let text = try save(ring.records(since: wall_ns &- before_ns), reason)
+      let text = try save(ring.records(since: wall_ns &- before_ns), reasons.joined(separator: "; "))
       saved += 1
       context.output.note("linkbms: \(text)")
     } catch { context.output.note("linkbms: \(error.message)") }

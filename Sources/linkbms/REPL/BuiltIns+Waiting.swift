@@ -64,7 +64,7 @@ struct WaitBuiltIn: BuiltInCommand {
       while !shell.live.jobs.isEmpty, !shell.world.isInterrupted {
         shell.live.pump(.now)
         try shell.live.drain(into: &shell.world)
-        _ = PortPoller.wait(shell.live.descriptors, until_ns: min(shell.live.due_ns, PortPoller.now_ns &+ 1_000_000_000))
+        _ = shell.live.wait([], until_ns: PortPoller.now_ns &+ 1_000_000_000)
       }
       return .done
     }
@@ -168,7 +168,7 @@ extension ShellSession {
       }
       if world.isInterrupted { return .failed }
       if PortPoller.now_ns >= end { break }
-      _ = PortPoller.wait(live.descriptors, until_ns: min(end, live.due_ns))
+      _ = live.wait([], until_ns: end)
     }
     hasUnmetExpectation = true
     throw WorldError(

@@ -22,6 +22,15 @@ enum PromptStatement: Equatable {
   case background([PromptWord], OutputTarget)
   /// `! command …`, handed to the system's shell as written.
   case system(String)
+
+  /// Which one it is, for messages: its first word, and the program behind `|`.
+  var title: String {
+    switch self {
+    case .system(let command): "! \(command)"
+    case .background(let words, _), .command(let words, .standard), .command(let words, .file): words.first?.text ?? ""
+    case .command(let words, .program(let program)): "\(words.first?.text ?? "") | \(program)"
+    }
+  }
 }
 
 /// What is wrong with how a line is written. `column` counts from 1.

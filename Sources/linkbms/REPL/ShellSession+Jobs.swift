@@ -37,8 +37,18 @@ extension ShellSession {
   func serveJobsUntilReadable(_ descriptor: Int32) {
     while Signals.stopRequest == nil, !live.descriptors.isEmpty {
       serveJobs()
-      if PortPoller.wait([descriptor] + live.descriptors, until_ns: live.due_ns).first ?? true { return }
+      if live.wait([descriptor], until_ns: .max).first ?? true { return }
     }
+  }
+
+  /// Less than this nobody has to be told.
+  private static let mostStandstill_ns: Int64 = 1_100_000_000
+
+  /// Says that a command kept the jobs from working: what came meanwhile is late, or lost.
+  func tellStandstill(_ statement: PromptStatement) {
+    let time_ns = live.takeStandstill()
+    guard time_ns > ShellSession.mostStandstill_ns else { return }
+    world.note("linkbms: jobs stood still for \(DurationText.seconds(time_ns)) while '\(statement.title)' ran")
   }
 
   /// The end of the session: every job ends in order. The worst that any came to.

@@ -77,9 +77,11 @@ extension ShellSession {
       while let statement = try scanner.next(alias: { aliases[$0] }, variable: variable) {
         hasUnmetExpectation = false
         let heard = bus?.heard
+        live.statementBegins(.now)
         lastStatus = run(statement, place: place)
         worst = max(worst, lastStatus)
         serveJobs()
+        tellStandstill(statement)
         if let heard { bus?.statementEnded(beganAt: heard) }
         if let wantsToQuit { return .ends(wantsToQuit.status) }
         if Signals.stopRequest != nil || stops(after: lastStatus) { break }
@@ -136,7 +138,7 @@ extension ShellSession {
     do throws(OutputError) { child = try ChildProcess(shell: command, variables: variables) } catch {
       throw WorldError(message: "cannot start '\(command)': \(error.text)")
     }
-    switch child.wait() {
+    switch ChildWait.end(of: child, servingJobsOf: live) {
     case .exited(0): return 0
     case .exited(let status): throw WorldError(message: "'\(command)' ended with status \(status)")
     case .signalled(2): return 128 + 2

@@ -49,7 +49,12 @@ struct ShellWorld: World {
   mutating func ask(_ prompt: String, above: () -> String) throws(WorldError) -> String? {
     guard let asked else { throw WorldError(message: "nobody can be asked in a script: give the answers in a file") }
     try flush()
-    return try asked.next(prompt, above: above)
+    let live = live
+    return try asked.next(prompt, waits: { live.waits }) {
+      live.waited(.now)
+      live.pump(.now)
+      return live.takeNews() + above()
+    }
   }
 
   var isInterrupted: Bool { Signals.stopRequest != nil }
@@ -96,7 +101,7 @@ extension ShellWorld {
     do throws(OutputError) { result = .success(try ending.output.flush()) } catch { result = .failure(error) }
     ending.output.close()
     // What the program made of it is its own matter: `grep` answers 1 for "nothing found".
-    _ = ending.child?.wait()
+    if let child = ending.child { _ = ChildWait.end(of: child, servingJobsOf: live) }
     if case .failure(let error) = result { throw WorldError(error, writing: ending.name) }
   }
 

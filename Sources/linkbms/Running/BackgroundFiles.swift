@@ -15,13 +15,16 @@ final class BackgroundFiles: Sendable {
   private let state = Mutex(State())
   private struct State {
     var results: [Result] = []
+    /// Bytes.
     var waiting = 0
+    /// The names of what has not ended, in order.
+    var unfinished: [String] = []
   }
 
   /// Bytes that may wait for a slow disk; more is a failure.
   static let most = 64 << 20
 
-  /// Writes later, in order. The result comes with `takeResults`.
+  /// Writes later, in order. The result comes with `takeResults`. Called from one thread.
   func submit(_ name: String, bytes: Int = 0, _ work: @escaping @Sendable () throws -> Void) {
     let isTooMuch = state.withLock { state in
       guard state.waiting + bytes <= BackgroundFiles.most else {
@@ -29,6 +32,7 @@ final class BackgroundFiles: Sendable {
         return true
       }
       state.waiting += bytes
+      state.unfinished.append(name)
       return false
     }
     if isTooMuch { return }
@@ -37,6 +41,7 @@ final class BackgroundFiles: Sendable {
       do { try work() } catch { failure = "\(error)" }
       state.withLock { state in
         state.waiting -= bytes
+        state.unfinished.removeFirst()
         state.results.append(Result(name: name, failure: failure))
       }
       Signals.wake()
@@ -51,8 +56,14 @@ final class BackgroundFiles: Sendable {
     }
   }
 
-  /// Waits until everything is written.
-  func finish() { queue.sync {} }
+  /// Waits until everything is written, but for a disk that hangs not for ever.
+  /// - Returns: the names of what has not ended by then.
+  func finish(within seconds: Double) -> [String] {
+    let isDone = DispatchSemaphore(value: 0)
+    queue.async { isDone.signal() }
+    guard isDone.wait(timeout: .now() + seconds) == .timedOut else { return [] }
+    return state.withLock { $0.unfinished }
+  }
 }
 
 /// A file that grows. Used from one place at a time: the queue of `BackgroundFiles` after the start.

@@ -61,7 +61,7 @@ extension Logger.Level {
 
 /// What happens in a run, in words.
 struct RunText {
-  private let events: EventText
+  private var events: EventText
   private let parts: (Part) -> String
 
   /// - Parameter parts: the name of a port or line.
@@ -69,6 +69,9 @@ struct RunText {
     events = EventText(configuration)
     self.parts = parts
   }
+
+  /// The same words for another configuration.
+  mutating func take(_ configuration: Configuration) { events = EventText(configuration) }
 
   /// A note with its weight.
   func note(_ kind: Note.Kind) -> (level: Logger.Level, text: String) {
@@ -88,7 +91,8 @@ struct RunText {
     case .lateStep(let milliseconds): "the control step came \(milliseconds) ms late"
     case .lost(let part, let why): "\(parts(part)) is gone: \(why)"
     case .writeFailed(let part, let why): "nothing can be sent to \(parts(part)): \(why)"
-    case .queueFull(let port): "\(parts(.port(port))) takes no frame: nobody acknowledges, or the bus is full"
+    case .queueFull(let port):
+      "\(parts(.port(port))) takes no frame, or sends none: nobody acknowledges, the bus is full, or its controller is off or only listens"
     case .pduUnconfirmed: "the PDU has not answered an order for 1 s"
     case .pduDisagrees: "the PDU has opened by itself, or does not do what it is told"
     case .storeFailed(let why): "the state cannot be stored: \(why)"

@@ -39,12 +39,41 @@ extension RunLoop {
 
   /// Saves a configuration that may be taken over; it is taken over when it is on the disk.
   private mutating func save(_ configuration: Configuration) {
+    // It would wait behind the state.
+    if isDiskSilent { return refuse("the configuration", RunLoop.silence) }
     guard pages?.saving == nil else { return refuse("the configuration", "another one is being saved; try again") }
-    if let why = runtime.refusal(of: configuration) { return refuse("the configuration", why) }
+    let other = otherBattery(configuration)
+    if let other {
+      guard isForNextStart(other) else { return refuse("the configuration", words(other)) }
+    } else if let why = runtime.refusal(of: configuration) {
+      return refuse("the configuration", why)
+    }
+    pages?.isForNextStart = other != nil
     pages?.saving = configuration
     guard let path = configurationPath else { return saved(nil) }
     let bytes = Array(ConfigurationFile.text(configuration).utf8)
     files.submit(RunPages.configurationFile) { try AtomicFile.write(bytes, to: path) }
+  }
+
+  /// What makes the battery or its inverter another one: a program that runs never takes that over (`ControllerRuntime.refusal`).
+  private func otherBattery(_ configuration: Configuration) -> ConfigurationItem? {
+    guard !runtime.lacksConfiguration, configuration.violationCount == 0 else { return nil }
+    let old = runtime.engine.configuration
+    let items: [ConfigurationItem] = [.inverterProtocol, .bms1Slaves, .bms2Slaves, .bms1Cells, .bms2Cells, .cellCount]
+    return items.first { configuration[$0] != old[$0] }
+  }
+
+  /// Whether it may be saved for the next start. Not another protocol: with buses on the command line that do not go with it the program
+  /// would not start any more, and there would be no page to put that right.
+  private func isForNextStart(_ item: ConfigurationItem) -> Bool {
+    item != .inverterProtocol && configurationPath != nil && runtime.ordered.isEmpty && runtime.engine.outputs.contactors.isEmpty
+  }
+
+  /// What there is to do instead.
+  private func words(_ item: ConfigurationItem) -> String {
+    let what = "\(item.row.key) differs: the battery or its inverter is another, and that is asked for at the start only"
+    guard let path = configurationPath else { return what + "; start the program again with a file in which it stands (--config)" }
+    return what + "; edit \(path) and start the program again"
   }
 
   /// What became of a configuration's file.
@@ -56,8 +85,15 @@ extension RunLoop {
     }
     pages?.saving = nil
     if let failure { return refuse("the configuration", "it cannot be saved: \(failure)") }
-    guard let why = runtime.configure(configuration) else {
-      return answer("configuration \(configurationPath.map { "saved in \($0)" } ?? "kept until the end of the run") and taken over")
+    let place = configurationPath.map { "saved in \($0)" } ?? "kept until the end of the run"
+    if pages?.isForNextStart ?? false {
+      pages?.isFileAhead = true
+      return answer("configuration \(place): in force when the program is started again, for it is another battery's")
+    }
+    guard let why = takeOver(configuration) else {
+      let instead = (pages?.isFileAhead ?? false) ? "; what was saved for the next start is replaced by it" : ""
+      pages?.isFileAhead = false
+      return answer("configuration \(place) and taken over\(instead)")
     }
     // The contactors have closed while the disk was written: the next start must not work by what was refused.
     if let path = configurationPath {

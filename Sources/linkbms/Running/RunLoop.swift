@@ -34,10 +34,22 @@ struct RunLoop {
   private var parts: Parts
   private var clock: RunClock
   let files = BackgroundFiles()
+  /// When the state that is being written was given to the disk; there is one at most.
+  private var storingSince_ns: Int64?
+  /// The disk has not answered for so long that nobody knows whether it ever will.
+  private(set) var isDiskSilent = false
+  /// ns of the wall clock after which a disk that does not answer is a doubt.
+  var diskPatience_ns: Int64 = 10_000_000_000
+  /// Seconds that the end waits for the disk.
+  var endPatience_s = 5.0
+  /// Whether the last state is on the disk, after the end.
+  private(set) var isStateStored = false
   private let statePath: String
   private let logger: Logger
   private let sink: RunLogHandler.Sink
-  private let text: RunText
+  private var text: RunText
+  /// Ports that tell which frames were acknowledged.
+  private let tellsSending: [Bool]
   private var recorder: RecordingText?
   private var recordedAt_us: Int64 = 0
   /// Why it ends with status 2.
@@ -72,6 +84,8 @@ struct RunLoop {
     self.logger = logger
     self.sink = sink
     self.text = text
+    // A port that refuses to tell what it sent is one that does not tell.
+    tellsSending = parts.ports.map { (try? $0.confirmSending()) ?? false }
     if parts.recording != nil { recorder = RecordingText(ports: portNames, isSimulated: parts.plant != nil) }
   }
 
@@ -139,6 +153,7 @@ struct RunLoop {
           }
         }
       } catch { end("\(port.name): \(error)", now) }
+      if tellsSending[place] { runtime.acknowledged(place, count: port.counters.confirmed, now_us: now) }
     }
     for place in parts.lines.indices {
       let line = parts.lines[place]
@@ -229,13 +244,15 @@ struct RunLoop {
   // MARK: Files
 
   private mutating func store(_ now: Int64) {
-    if let state = runtime.takeStore() {
-      let path = statePath
-      let bytes = Array(StateFile.text(state).utf8)
-      files.submit("state") { try AtomicFile.write(bytes, to: path) }
+    // One at a time: behind a disk that hangs, states that are out of date would only pile up.
+    if storingSince_ns == nil, let state = runtime.takeStore() {
+      submit(state)
+      storingSince_ns = PortPoller.now_ns
     }
     for result in files.takeResults() {
       if result.name == "state" {
+        storingSince_ns = nil
+        isDiskSilent = false
         runtime.stored(result.failure)
         if result.failure == nil { logger.debug("state stored in \(statePath)") }
       } else if result.name == RunPages.configurationFile {
@@ -244,6 +261,20 @@ struct RunLoop {
         end("the recording: \(failure)", now)
       }
     }
+    // A disk that hangs fails nothing: it says nothing at all.
+    if let since = storingSince_ns, !isDiskSilent, PortPoller.now_ns - since >= diskPatience_ns {
+      isDiskSilent = true
+      runtime.stored(RunLoop.silence)
+    }
+  }
+
+  /// What a disk that hangs comes to.
+  static let silence = "the disk does not answer"
+
+  private func submit(_ state: PersistentState) {
+    let path = statePath
+    let bytes = Array(StateFile.text(state).utf8)
+    files.submit("state") { try AtomicFile.write(bytes, to: path) }
   }
 
   private mutating func record(_ now: Int64, isLast: Bool = false) {
@@ -301,9 +332,23 @@ struct RunLoop {
     if signal == 1 { reload?(&self) } else { stop(signal == 15 ? "SIGTERM" : signal == 2 ? "SIGINT" : "signal \(signal)") }
   }
 
+  /// The battery's ends of the links for a configuration, where the run began without one.
+  var makeSessions: ((Configuration) throws -> [Session])?
+
+  /// Takes over a configuration; out of CONFIG ERR chains and links begin with it. Returns why not; `nil` = done.
+  mutating func takeOver(_ configuration: Configuration) -> String? {
+    guard runtime.lacksConfiguration else { return runtime.configure(configuration) }
+    let sessions: [Session]
+    do { sessions = try makeSessions?(configuration) ?? [] } catch { return "\(error)" }
+    guard sessions.count == parts.ports.count else { return "it speaks on \(sessions.count) buses, expected \(parts.ports.count)" }
+    if let why = runtime.configure(configuration, sessions: sessions) { return why }
+    text.take(configuration)
+    return nil
+  }
+
   /// Takes over a configuration, or says why not.
   mutating func configure(_ configuration: Configuration) {
-    if let why = runtime.configure(configuration) {
+    if let why = takeOver(configuration) {
       logger.warning("configuration not taken over: \(why)")
     } else {
       logger.notice("configuration read again")
@@ -331,22 +376,30 @@ struct RunLoop {
     service.send("WATCHDOG=1")
   }
 
-  /// After the last turn: everything on the disk, ports closed. Returns what could not be stored.
+  /// After the last turn: everything on the disk, as far as it answers, and ports closed. Returns what could not be stored.
   mutating func finish() -> String? {
     record(clock.now_us, isLast: true)
-    files.finish()
-    var failed: String?
-    for result in files.takeResults() { failed = failed ?? result.failure }
-    if runtime.engine.values.hasCells || runtime.settings.state != nil {
-      do throws(HostError) {
-        try AtomicFile.write(Array(StateFile.text(runtime.engine.persistentState).utf8), to: statePath)
-      } catch { failed = error.description }
+    if runtime.engine.values.hasCells || runtime.settings.state != nil { submit(runtime.engine.persistentState) }
+    if let recording = parts.recording {
+      // Behind what is still to be written; to close a file may take as long as to write it.
+      files.submit("recording") {
+        recording.capture.close()
+        recording.log.close()
+      }
     }
+    var unwritten: [String] = []
+    for name in files.finish(within: endPatience_s) where !unwritten.contains(name) { unwritten.append(name) }
+    var failed: String? = unwritten.isEmpty ? nil : "\(RunLoop.silence); not written: \(unwritten.joined(separator: ", "))"
+    var state: BackgroundFiles.Result?
+    for result in files.takeResults() {
+      // An earlier state that could not be stored is made good by the last one.
+      if result.name == "state" { state = result } else { failed = failed ?? result.failure }
+    }
+    failed = failed ?? state?.failure
+    isStateStored = !unwritten.contains("state") && (state.map { $0.failure == nil } ?? false)
     gpio?.end()
     for port in parts.ports { port.close() }
     for line in parts.lines { line.port.close() }
-    parts.recording?.capture.close()
-    parts.recording?.log.close()
     return failed
   }
 }

@@ -21,6 +21,10 @@ struct RunPages {
   private var firstOffset_ns: Int64?
   /// What is being saved now.
   var saving: Configuration?
+  /// Whether that is for the next start: of another battery.
+  var isForNextStart = false
+  /// Whether the file holds another battery than the one in force.
+  var isFileAhead = false
 
   /// - Parameters:
   ///   - followsWallClock: times are shown as the wall clock's, even where it was set after the start.

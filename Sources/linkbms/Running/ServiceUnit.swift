@@ -40,7 +40,9 @@ enum ServiceUnit {
       # CAN sockets, and setting up the interface; nothing else.
       AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
       CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN
+      # A name that stays, though the user is made at each start: that of polkit's rule for the WiFi on the pages (README).
       DynamicUser=yes
+      User=linkbms
       SupplementaryGroups=dialout\(usesGPIO ? " gpio" : "")
       NoNewPrivileges=yes
       ProtectSystem=strict

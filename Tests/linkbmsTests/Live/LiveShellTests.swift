@@ -79,6 +79,57 @@ import Testing
     #expect(try shell.run("version &").errors.contains("'version' cannot go on in the background"))
   }
 
+  @Test func jobsGoOnWhileAnotherProgramRuns() throws {
+    let shell = try Shell()
+    let ear = try shell.buses.open("mem://a")
+    let result = try shell.run(
+      """
+      decode --live mem://a --protocol deye-hv > $dir/log &
+      arm mem://a
+      send mem://a 4210#D80E --every 20ms &
+      ! sleep 0.6
+      echo x | sleep 0.6
+      """)
+    // What is not sent at its time is not made up for: standing still it would be a few.
+    var frames = 0
+    try ear.receive { _ in frames += 1 }
+    #expect(frames > 20, "\(frames)")
+    #expect(shell.read("log").contains("Totals") && result.outcome == .goesOn(0), "\(result)")
+    #expect(try shell.run("! exit 3").errors.contains("'exit 3' ended with status 3"))
+    _ = shell.session.endJobs()
+  }
+
+  @Test func aCommandThatKeepsTheJobsWaitingIsNamed() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      capture mem://a --write $dir/a.log &
+      ! mkfifo $dir/fifo
+      ! (sleep 1.5; cat $dir/fifo > /dev/null) &
+      echo x > $dir/fifo
+      echo y
+      """)
+    #expect(result.output == "y\n" && result.outcome == .goesOn(0), "\(result)")
+    let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("linkbms: jobs stood still for ") }
+    #expect(told.filter { $0.hasSuffix(" s while 'echo' ran") }.count == 1, "\(result.errors)")
+    _ = shell.session.endJobs()
+  }
+
+  /// A time in which somebody waits for the jobs, or in which there are none, is none of standing still.
+  @Test func onlyWhatJobsHadToWaitForCounts() throws {
+    let hub = LiveHub(needsArm: false)
+    hub.statementBegins(.at(0))
+    hub.pump(.at(5))
+    #expect(hub.takeStandstill() == 0)
+    _ = hub.add(SendJob(JobContext("send", [SilentPort()]), CANFrame(), every_ns: 1_000_000_000, count: nil), .at(9))
+    hub.statementBegins(.at(10))
+    hub.waited(.at(19))
+    hub.pump(.at(20))
+    hub.pump(.at(20.5))
+    #expect(hub.takeStandstill() == 1_000_000_000)
+    #expect(hub.takeStandstill() == 0)
+  }
+
   @Test func theOutputOfAJobGoesWhereItWasToldTo() throws {
     let shell = try Shell()
     let result = try shell.run(

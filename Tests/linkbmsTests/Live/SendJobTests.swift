@@ -84,6 +84,65 @@ import Testing
       "\(job.context.failure?.message ?? "")")
   }
 
+  /// Tenths of a millisecond, from frame to frame.
+  private func tenth(_ number: Int) -> LiveTime { LiveTime(monotonic_ns: Int64(number) * 100_000, wall_ns: 0) }
+
+  @Test func whatHasNoRoomAtItsTimeIsCountedAndTold() {
+    port.isFull = true
+    let job = send(every: 0.0001)
+    job.start(tenth(0))
+    for step in 1...5000 { job.pump(tenth(step)) }
+    #expect(port.sends == 0 && !job.context.isDone)
+    // A full bus is tried again each millisecond, at 5005 for the next time: then everything goes out, and what is due in time does.
+    port.isFull = false
+    for step in 5001...5010 { job.pump(tenth(step)) }
+    #expect(port.sends == SendQueue.capacity + 5)
+    job.stop(tenth(5010))
+    let text = job.context.output.takeText()
+    #expect(text.contains("silent: 910 of 5011 frames were not sent at their time"), "\(text)")
+    #expect(job.context.status == .findings)
+  }
+
+  @Test func aNumberThatWasOrderedIsSentWholeHoweverSlowTheBus() {
+    port.isFull = true
+    let job = send(every: 0.0001, count: 5000)
+    job.start(tenth(0))
+    for step in 1...5000 { job.pump(tenth(step)) }
+    // The queue says when to look again, not the frame that has no room: that would be at once, again and again.
+    #expect(job.due_ns > tenth(5000).monotonic_ns)
+    port.isFull = false
+    for step in 5001...7000 { job.pump(tenth(step)) }
+    #expect(port.sends == 5000 && job.context.isDone)
+    job.stop(tenth(7001))
+    #expect(job.context.status == .done && job.context.output.takeText().isEmpty)
+  }
+
+  @Test func timesThatPassedWhileNobodyLookedAreCounted() {
+    let job = send(every: 0.1)
+    job.start(.at(0))
+    job.pump(.at(1))
+    job.stop(.at(1))
+    #expect(job.context.status == .findings && job.context.output.takeText().contains("7 of 9 frames were not sent at their time"))
+  }
+
+  /// Only a bridge's frames grow old.
+  @Test func whatIsSentOnPurposeIsSentHoweverLate() {
+    port.isFull = true
+    let job = send(every: 1.5, count: 2)
+    job.start(.at(0))
+    job.pump(.at(1.5))
+    port.isFull = false
+    job.pump(.at(1.6))
+    #expect(port.sends == 2 && job.context.isDone && job.context.failure == nil)
+    let other = SilentPort()
+    other.isFull = true
+    let replay = ReplayJob(JobContext("replay", [other]), [.init(port: 0, frame: frame, due_ns: 0)], rounds: 1, isStepping: false)
+    replay.start(.at(0))
+    other.isFull = false
+    replay.pump(.at(1))
+    #expect(other.sends == 1 && replay.context.isDone)
+  }
+
   @Test func offTheBusIsToldAtOnce() {
     port.tells = true
     let job = send(every: 0.1)

@@ -82,6 +82,32 @@ import Testing
     for name in ["verdict.txt", "findings.json", "report.html", "capture.log"] { #expect(listed.contains(name)) }
   }
 
+  @Test func whatElseHappensWhileTheFramesAfterATriggerAreGatheredIsAReasonMore() throws {
+    let folder = try TestFolder()
+    var world = MemoryWorld(MemoryBuses())
+    let port = SilentPort()
+    world.live.open = { _, _ in port }
+    let job = try world.job([
+      "capture", "x", "--trigger", "PackVoltage > 400", "--trigger", "0x4290 gap > 1s", "--after", "3s",
+      "--bundle", folder.file("night"),
+    ])
+    job.start(.at(0))
+    for step in 0..<300 {
+      let now = LiveTime.at(Double(step) * 0.1)
+      port.put(frame(0x4200), at: now)
+      port.put(frame(0x4210, step >= 200 ? 4100 : 3800), at: now)
+      for id in [0x4220, 0x4230, 0x4240, 0x4250, 0x4260, 0x4270, 0x4280] { port.put(frame(UInt32(id)), at: now) }
+      if step < 205 { port.put(frame(0x4290), at: now) }
+      job.pump(now)
+    }
+    job.stop(.at(30))
+    let text = job.context.output.takeText()
+    #expect(text.contains("trigger: silent: the expression holds"), "\(text)")
+    #expect(text.contains("trigger: silent: 00004290 silent for more than 1 s"), "\(text)")
+    #expect(text.contains("around silent: the expression holds; silent: 00004290 silent for more than 1 s"), "\(text)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["night-0001.zip"])
+  }
+
   @Test func aRuleIsATriggerToo() throws {
     let folder = try TestFolder()
     var world = MemoryWorld(MemoryBuses())

@@ -1,6 +1,8 @@
 import Bus
 import Controller
 import Formats
+import Gateway
+import Glibc
 import HostIO
 import Logging
 import Runtime
@@ -171,6 +173,95 @@ import Testing
     rig.run(20)
     #expect(!rig.goesOn && rig.loop.failure == nil)
     #expect(rig.loop.finish() == nil)
+    #expect(rig.loop.isStateStored)
+  }
+
+  // MARK: A disk that hangs
+
+  /// The next state does not get to the disk: what is to be written aside is a pipe that nobody reads.
+  private static func hang(_ rig: Rig) throws {
+    // One may be on its way just now.
+    try #require(rig.loop.files.finish(within: 60).isEmpty)
+    try #require(mkfifo(rig.folder.file("state.new"), 0o600) == 0)
+  }
+
+  /// The disk answers: with an error at first, for a pipe cannot be forced to the disk. Returns the pipe's end, to be closed.
+  private static func answer(_ rig: Rig) throws -> Int32 {
+    signal(SIGPIPE, SIG_IGN)
+    let path = rig.folder.file("state.new")
+    let reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    try #require(reader >= 0)
+    try #require(unlink(path) == 0)
+    return reader
+  }
+
+  @Test func aDiskThatHangsOpensAndIsGivenNothingMoreUntilItAnswers() throws {
+    var rig = try Rig()
+    rig.close()
+    try Self.hang(rig)
+    rig.loop.diskPatience_ns = 200_000_000
+    let isOpen = rig.opens(within: 1000)
+    #expect(isOpen)
+    #expect(Self.stands(rig) { $0 == .storeFailed("the disk does not answer") })
+    // Several minutes later there is still one state that waits.
+    rig.run(300)
+    #expect(rig.loop.files.finish(within: 0) == ["state"])
+    #expect(!rig.isClosed)
+
+    // Nor would a configuration get to it.
+    let hub = SnapshotHub()
+    rig.loop.pages = RunPages(hub.publisher(), followsWallClock: false) { nil }
+    #expect(hub.send(.configure(Configuration())))
+    let isRefused = LiveProcess.wait {
+      rig.run(10)
+      return hub.moment(at: .now).answer?.hasSuffix("the configuration is refused: the disk does not answer") ?? false
+    }
+    #expect(isRefused)
+
+    // The machine's own disk may be slow.
+    rig.loop.diskPatience_ns = 60_000_000_000
+    let reader = try Self.answer(rig)
+    defer { Glibc.close(reader) }
+    let isOver = LiveProcess.wait {
+      rig.run(10)
+      return !Self.stands(rig) { if case .storeFailed = $0 { true } else { false } }
+    }
+    #expect(isOver && !rig.loop.isDiskSilent)
+    rig.close()
+  }
+
+  @Test func anEndDoesNotWaitForADiskThatHangs() throws {
+    var rig = try Rig()
+    rig.close()
+    try Self.hang(rig)
+    rig.loop.stop("enough")
+    rig.run(30)
+    #expect(!rig.goesOn && !rig.isClosed)
+    rig.loop.endPatience_s = 0.2
+    let failed = rig.loop.finish()
+    #expect(failed == "the disk does not answer; not written: state")
+    #expect(!rig.loop.isStateStored && rig.bus.isClosed)
+    // The thread that writes is let go.
+    let reader = try Self.answer(rig)
+    defer { Glibc.close(reader) }
+    let hasEnded = LiveProcess.wait { rig.loop.files.finish(within: 0.1).isEmpty }
+    #expect(hasEnded)
+  }
+
+  @Test func theLastStateMakesGoodOneThatWasNotStored() throws {
+    var rig = try Rig()
+    rig.close()
+    try Self.hang(rig)
+    rig.run(1000) { !$0.files.finish(within: 0).isEmpty }
+    rig.loop.stop("enough")
+    rig.run(30)
+    #expect(!rig.goesOn && rig.loop.files.finish(within: 0) == ["state"])
+    let reader = try Self.answer(rig)
+    defer { Glibc.close(reader) }
+    rig.loop.endPatience_s = 60
+    let failed = rig.loop.finish()
+    #expect(failed == nil)
+    #expect(rig.loop.isStateStored)
   }
 
   @Test func nobodyWhoFollowsOpens() throws {

@@ -10,10 +10,13 @@ import Testing
 /// `run --http` as a process, and what stands between the loop and the pages.
 @Suite(.serialized) struct RunPagesTests {
   /// A run on a simulated battery whose pages are served, and a person before them.
-  private static func run(_ folder: RunFolder, _ more: [String] = []) throws -> (program: RunningProgram, person: Person) {
+  private static func run(
+    _ folder: RunFolder, _ more: [String] = [], scenario end: String = ""
+  ) throws -> (program: RunningProgram, person: Person) {
     let scenario = folder.path + "/small.yaml"
-    try "configuration: {preset: lfp, bms1-slaves: 2, bms1-cells-per-module: 8, protocol: none}\nload: [{at: 0, current: 5}]\n"
-      .write(toFile: scenario, atomically: true, encoding: .utf8)
+    let text =
+      "configuration: {preset: lfp, bms1-slaves: 2, bms1-cells-per-module: 8, protocol: none}\nload: [{at: 0, current: 5}]\n"
+    try (text + end).write(toFile: scenario, atomically: true, encoding: .utf8)
     let program = try RunningProgram(
       ["run", "--simulate", scenario, "--config", folder.config, "--deadline", "900ms", "--http", "127.0.0.1:0"] + more)
     try #require(program.says("pages on http://") && program.says("code to set the password of the pages: "), "\(program.text)")
@@ -69,6 +72,14 @@ import Testing
     #expect(person.sees("/config") { $0.contains("is refused: cell-overvoltage-protect differs") })
     #expect(try String(contentsOfFile: folder.config, encoding: .utf8) == before)
 
+    // Another battery: never in a run. The words name the file, and what is to be done after that.
+    let other = person.ask("POST", "/config", "csrf=\(person.csrf)&bms1-slaves=3&cell-count=24")
+    let otherToken = try #require(Person.hidden("token", other), "\(other)")
+    #expect(person.ask("POST", "/confirm", "csrf=\(person.csrf)&token=\(otherToken)&sure=on").hasPrefix("HTTP/1.1 303"))
+    #expect(program.says("pages: the configuration is refused: bms1-slaves differs: "), "\(program.text)")
+    #expect(person.sees("/config") { $0.contains("; edit \(folder.config) and start the program again") })
+    #expect(try String(contentsOfFile: folder.config, encoding: .utf8) == before)
+
     // Harmless: saved, then in force, and the run goes on.
     #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&balance-difference=0.02").hasPrefix("HTTP/1.1 303"))
     #expect(program.says("pages: configuration saved in \(folder.config) and taken over"), "\(program.text)")
@@ -84,6 +95,38 @@ import Testing
     #expect(program.text.components(separatedBy: "→ RUNNING").count == 2, "\(program.text)")
     program.send(SIGTERM)
     #expect(program.end() == 0)
+  }
+
+  @Test func anotherBatteryIsSavedForTheNextStartWhereNothingIsClosed() throws {
+    let folder = try RunFolder()
+    // A module that says nothing: nothing closes.
+    let (program, person) = try Self.run(folder, scenario: "faults: [{at: 0, fault: slave-dead, chain: 1, module: 1}]\n")
+    try person.logIn()
+    #expect(person.sees("/healthz") { $0.hasSuffix("ok\n") })
+    func file() throws -> String { try String(contentsOfFile: folder.config, encoding: .utf8) }
+    let before = try file()
+
+    // Another protocol may need another command line: the next start must not fail by it.
+    #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&protocol=deye").hasPrefix("HTTP/1.1 303"))
+    #expect(program.says("pages: the configuration is refused: protocol differs: "), "\(program.text)")
+    #expect(try file() == before)
+
+    let asked = person.ask("POST", "/config", "csrf=\(person.csrf)&bms1-slaves=3&cell-count=24")
+    let token = try #require(Person.hidden("token", asked), "\(asked)")
+    #expect(person.ask("POST", "/confirm", "csrf=\(person.csrf)&token=\(token)&sure=on").hasPrefix("HTTP/1.1 303"))
+    let words = "configuration saved in \(folder.config): in force when the program is started again"
+    #expect(program.says("pages: \(words)"), "\(program.text)")
+    #expect(person.sees("/config") { $0.contains(words) })
+    #expect(try file().contains("bms1-slaves: 3") && file().contains("cell-count: 24"))
+    #expect(person.ask("GET", "/config").contains("name=\"bms1-slaves\" value=\"2\""))
+
+    // What is saved after that is what was in force, and what changes: it says so.
+    #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&balance-difference=0.02").hasPrefix("HTTP/1.1 303"))
+    #expect(program.says("taken over; what was saved for the next start is replaced by it"), "\(program.text)")
+    #expect(try file().contains("bms1-slaves: 2") && file().contains("balance-difference: 0.02"))
+    program.send(SIGTERM)
+    _ = program.end()
+    #expect(!program.text.contains("PDU ordered: negative"), "\(program.text)")
   }
 
   @Test func theBusShowsBothSides() throws {

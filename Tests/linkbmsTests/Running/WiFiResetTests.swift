@@ -12,7 +12,7 @@ import Testing
     func fake(_ device: String) throws -> NetworkManager {
       try writeProgram(
         tool, "#!/bin/sh\ncase \"$*\" in *TYPE,DEVICE*) echo \(device);; *HWADDR*) echo 02:00:00:00:00:0A;; esac\n")
-      return NetworkManager(tool: tool)
+      return NetworkManager(tool: tool, interfaces: folder.path)
     }
     let pages = "http://1.2.3.4:8080/wifi"
     #expect(
