@@ -49,6 +49,8 @@ public struct ControllerRuntime: Sendable {
   private var acknowledgedCount: [UInt64?]
   /// When the first frame was given away that nothing was acknowledged after.
   private var unheardSince: [Int64?]
+  /// Ports whose controller has said that it is off the bus.
+  private var isOffBus: [Bool]
   private var sessionWake: [Int64]
   private var lines: [(line: Int, content: TapLine)] = []
   private var saidOutputs: PDULine?
@@ -78,6 +80,7 @@ public struct ControllerRuntime: Sendable {
     fullSince = settings.sessions.map { _ in nil }
     acknowledgedCount = settings.sessions.map { _ in nil }
     unheardSince = settings.sessions.map { _ in nil }
+    isOffBus = settings.sessions.map { _ in false }
     sessionWake = settings.sessions.map { _ in 0 }
     isMute = settings.isMute
     chains = ControllerRuntime.chains(settings)
@@ -127,19 +130,23 @@ public struct ControllerRuntime: Sendable {
     pass(to: now_us)
     guard sessions.indices.contains(port) else { return }
     note(.frame(port: port, frame, .received))
-    if frame.flags.contains(.error) { hear(error: frame, port) }
+    hearState(frame, port)
     guard !isMute else { return }
     sessions[port].receive(frame, now_us: self.now_us)
     sessionWake[port] = self.now_us
   }
 
   /// What a controller says of itself (linux/can/error.h). Off the bus it hears and says nothing, and the kernel drops what it is given.
-  private mutating func hear(error frame: CANFrame, _ port: Int) {
-    if frame.id.number & 0x40 != 0 {
+  /// Not every driver tells that it was started again (0x100): some only that its counters are back (class 0x04, 0x40 in the second byte),
+  /// and whoever hears a frame is on the bus.
+  private mutating func hearState(_ frame: CANFrame, _ port: Int) {
+    let kind = frame.flags.contains(.error) ? frame.id.number : 0
+    if kind & 0x40 != 0 {
+      isOffBus[port] = true
       let why =
         "its controller went off the bus (wiring? termination? bit rate?); restart-ms or `ip link set … type can restart` bring it back"
       lost(.port(port), why, now_us: now_us)
-    } else if frame.id.number & 0x100 != 0, !doubts.isThere(.port(port)) {
+    } else if isOffBus[port], kind == 0 || kind & 0x100 != 0 || kind & 0x04 != 0 && frame.byte(1) & 0x40 != 0 {
       returned(.port(port), now_us: now_us)
     }
   }
@@ -177,9 +184,12 @@ public struct ControllerRuntime: Sendable {
     pass(to: now_us)
     switch part {
     case .port(let port):
-      guard sessions.indices.contains(port) else { return }
-      sessions[port] = settings.sessions[port]
-      sessionWake[port] = self.now_us
+      // In CONFIG ERR there are ports without a link.
+      if sessions.indices.contains(port) {
+        sessions[port] = settings.sessions[port]
+        sessionWake[port] = self.now_us
+        isOffBus[port] = false
+      }
     case .line(let line):
       for index in chains.indices where self.line(of: chains[index].number) == line {
         chains[index].restart(now_us: self.now_us)
@@ -307,6 +317,7 @@ public struct ControllerRuntime: Sendable {
     fullSince = sessions.map { _ in nil }
     acknowledgedCount = sessions.map { _ in nil }
     unheardSince = sessions.map { _ in nil }
+    isOffBus = sessions.map { _ in false }
     sessionWake = sessions.map { _ in now_us }
     settle { if case .queueFull = $0 { true } else { false } }
     chains = ControllerRuntime.chains(settings)
@@ -553,7 +564,8 @@ public struct ControllerRuntime: Sendable {
   /// The state, once each time that it is to be stored.
   public mutating func takeStore() -> PersistentState? {
     // Before the first scan nothing is known that is worth more than nothing.
-    guard wantsStore, settings.state != nil || engine.values.hasCells else { return nil }
+    // In CONFIG ERR what was stored stands (spec/controller.md §2).
+    guard wantsStore, !lacksConfiguration, settings.state != nil || engine.values.hasCells else { return nil }
     wantsStore = false
     return engine.persistentState
   }

@@ -137,7 +137,10 @@ import Testing
 
   /// linux/can/error.h: off the bus, and on it again. In between the kernel takes frames and drops them.
   @Test func aControllerThatGoesOffTheBusIsALostPort() throws {
-    var world = RunRig.running()
+    // Without an inverter: a controller that is off the bus hears nobody.
+    var world = RunWorld(RunRig.scenario(), battery: RunRig.deye?.session(.battery)) { $0.scan_us = 500_000 }
+    world.run(seconds: 20)
+    #expect(world.plant.switches.isConnected)
     func error(_ kind: UInt32) -> CANFrame {
       var frame = CANFrame(id: ArbitrationID(rawValue: kind), length: 8, head: 0)
       frame.flags.insert(.error)
@@ -158,7 +161,20 @@ import Testing
     #expect(world.runtime.isHeld)
     world.withRuntime { $0.receive(error(0x100), port: 0, now_us: $1) }
     world.run(seconds: 30)
-    #expect(world.status == .running && world.plant.switches.isConnected && world.inverter?.phase == .online)
+    #expect(world.status == .running && world.plant.switches.isConnected)
+    // A driver that starts by itself and only tells of its counters, and one that says nothing of it.
+    for isSilent in [false, true] {
+      world.withRuntime { $0.receive(error(0x40), port: 0, now_us: $1) }
+      world.withRuntime { $0.receive(error(0x04), port: 0, now_us: $1) }
+      #expect(!world.runtime.standingDoubts.isEmpty)
+      var back = error(0x04)
+      back.setByte(1, 0x40)
+      if isSilent { back = CANFrame(id: .extended(0x4200), length: 8, head: 2) }
+      world.withRuntime { $0.receive(back, port: 0, now_us: $1) }
+      #expect(world.runtime.standingDoubts.isEmpty)
+      world.run(seconds: 30)
+      #expect(world.status == .running && world.plant.switches.isConnected)
+    }
     #expect(world.auditor.count == 0, "\(world.auditor.violations)")
   }
 
@@ -196,23 +212,36 @@ import Testing
 
   /// Out of CONFIG ERR by a good configuration, as the specification says: one that did not parse, and one that broke a rule.
   @Test(arguments: [true, false]) func aGoodConfigurationEndsConfigError(hadNone: Bool) throws {
-    let good = RunRig.scenario().configuration
+    var good = RunRig.scenario().configuration
     var broken = good
     broken[.overvoltageAlarm] = broken[.overvoltageProtect] + 100
     #expect(broken.violationCount > 0)
     let session = try #require(RunRig.deye?.session(.battery))
+    // 168 of 280 Ah: more than the capacity of no configuration at all.
+    good[.capacity] = 280_000
+    broken[.capacity] = 280_000
+    var state = PersistentState()
+    state.charge_mAs = 168_000 * 3600
+    state.isEstimate = false
     var world = RunWorld(RunRig.scenario(), battery: session, inverter: RunRig.deye?.session(.inverter)) { settings in
       settings.configuration = hadNone ? nil : broken
+      settings.state = state
       settings.scan_us = 500_000
     }
     world.run(seconds: 20)
     #expect(world.status == .configError && world.runtime.lacksConfiguration)
+    // A port that goes and comes back meanwhile.
+    world.withRuntime { $0.lost(.port(0), "down", now_us: $1) }
+    world.withRuntime { $0.returned(.port(0), now_us: $1) }
     world.withRuntime { runtime, _ in
+      #expect(runtime.takeStore() == nil, "what was stored stands")
       #expect(runtime.configure(broken, sessions: [session]) != nil)
       #expect(runtime.configure(good, sessions: [session]) == nil)
     }
     world.run(seconds: 30)
     #expect(world.status == .running && world.plant.switches.isConnected, "\(world.status), \(world.doubts)")
+    // A minute at 20 A is no percent of it.
+    #expect((5990...6100).contains(world.runtime.engine.values.stateOfCharge), "\(world.runtime.engine.values.stateOfCharge)")
     #expect(!world.runtime.lacksConfiguration && world.auditor.count == 0, "\(world.auditor.violations)")
   }
 

@@ -8,11 +8,18 @@ struct ChargeCounter: Sendable {
   private(set) var isEstimate = true
   private(set) var discharged_mAh: Int64 = 0
   private var dischargedRest: Int64 = 0
+  /// Without a configuration the capacity is a guess that nothing is measured by.
+  private var isCapacityKnown: Bool
+  /// What was restored while it was not known.
+  private var stored: Int64?
 
   /// One mAh in mA·µs.
   static let milliampereHour: Int64 = 3_600_000_000
 
-  init(capacity_mAh: Int32) { self.capacity_mAh = max(1, capacity_mAh) }
+  init(capacity_mAh: Int32, isCapacityKnown: Bool = true) {
+    self.capacity_mAh = max(1, capacity_mAh)
+    self.isCapacityKnown = isCapacityKnown
+  }
 
   private var full: Int64 { Int64(capacity_mAh) * ChargeCounter.milliampereHour }
 
@@ -23,6 +30,7 @@ struct ChargeCounter: Sendable {
 
   /// Counts a current over a time.
   mutating func count(_ current_mA: Int32, _ elapsed_us: Int64) {
+    guard isCapacityKnown else { return }
     // At most 2 000 A over 10 s: 2 × 10^13.
     let step = Int64(current_mA) &* elapsed_us
     charge = min(full, max(0, charge &+ step))
@@ -44,9 +52,16 @@ struct ChargeCounter: Sendable {
     return isChange
   }
 
-  /// Another capacity keeps the state of charge.
+  /// Another capacity keeps the state of charge; the first one that is known, the charge that was stored.
   mutating func setCapacity(_ mAh: Int32) {
     let capacity = max(1, mAh)
+    guard isCapacityKnown else {
+      isCapacityKnown = true
+      capacity_mAh = capacity
+      charge = min(full, stored ?? charge)
+      stored = nil
+      return
+    }
     guard capacity != capacity_mAh else { return }
     let percent = stateOfCharge
     capacity_mAh = capacity
@@ -57,6 +72,7 @@ struct ChargeCounter: Sendable {
   mutating func restore(charge_mAs: Int64, isEstimate: Bool, discharged_mAh: Int64) {
     let (charge, overflow) = charge_mAs.multipliedReportingOverflow(by: 1_000_000)
     self.charge = overflow ? full : min(full, max(0, charge))
+    if !isCapacityKnown { stored = overflow ? .max : max(0, charge) }
     self.isEstimate = isEstimate
     self.discharged_mAh = max(0, discharged_mAh)
     isKnown = true

@@ -55,7 +55,7 @@ public struct Engine: Sendable {
     self.configuration = configuration ?? Configuration()
     self.isHeld = isHeld
     violations = configuration.map { UInt16(clamping: $0.violationCount) } ?? 1
-    counter = ChargeCounter(capacity_mAh: self.configuration[.capacity])
+    counter = ChargeCounter(capacity_mAh: self.configuration[.capacity], isCapacityKnown: violations == 0)
   }
 
   /// Times of balancing by cell slot, 0.1 s.

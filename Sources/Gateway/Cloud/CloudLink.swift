@@ -103,7 +103,7 @@ public final class CloudLink: Sendable {
   /// Says goodbye and keeps what has not arrived.
   public func stop() {
     timer.cancel()
-    queue.sync {
+    queue.finish { [self] in
       let rest = state.withLock { $0.collector.take() }
       if let rest { keep([(topics.minute, rest.bytes)], historyUntil: rest.times.last) }
       sendWaiting()

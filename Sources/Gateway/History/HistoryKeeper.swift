@@ -44,7 +44,7 @@ public final class HistoryKeeper: Sendable {
   /// Writes what has been gathered, and ends.
   public func stop() {
     timer.cancel()
-    queue.sync {
+    queue.finish { [self] in
       state.withLock { state in
         if let rest = state.collector.take() { state.waiting.append(rest) }
         flush(&state)

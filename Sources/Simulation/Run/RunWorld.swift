@@ -206,7 +206,7 @@ public struct RunWorld: Sendable {
       isActive[index] = isDue
       guard isOn(fault.kind) != wasOn else { continue }
       change(fault.kind, isDue)
-      if isDue, fault.kind == .pduSilent || fault.kind == .pduHeldUp { auditor.ordersStop(now_us) }
+      if isDue, [.pduSilent, .pduHeldUp, .stalled].contains(fault.kind) { auditor.ordersStop(now_us) }
       // A link that is only looked at by a loop that does not run: the PDU's own second holds then.
       if isDue, let within = fault.opensWithin_us {
         let slack: Int64 = isOn(.stalled) && fault.kind != .stalled ? 7_000_000 : 0
@@ -236,6 +236,8 @@ public struct RunWorld: Sendable {
       for line in heldUp.toPlant { plant.receive(line, now_us: now_us) }
       for line in heldUp.toRuntime { runtime.receive(line, line: RunWorld.pduLine, now_us: clock_us) }
       heldUp = ([], [])
+      // The PDU takes what is a second old for new: its own second begins here.
+      auditor.ordersStop(now_us)
     case .pduSilent: setPlant(.pduSilent, isBegin)
     case .clockJump(let seconds) where isBegin: leap_us += Int64(seconds * 1e6)
     case .plant(let fault): setPlant(fault, isBegin)

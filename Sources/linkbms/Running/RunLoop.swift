@@ -34,6 +34,8 @@ struct RunLoop {
   private var parts: Parts
   private var clock: RunClock
   let files = BackgroundFiles()
+  /// By themselves: a recording may be far away and slow, and the state does not wait for it.
+  let recordings = BackgroundFiles()
   /// When the state that is being written was given to the disk; there is one at most.
   private var storingSince_ns: Int64?
   /// The disk has not answered for so long that nobody knows whether it ever will.
@@ -249,7 +251,7 @@ struct RunLoop {
       submit(state)
       storingSince_ns = PortPoller.now_ns
     }
-    for result in files.takeResults() {
+    for result in files.takeResults() + recordings.takeResults() {
       if result.name == "state" {
         storingSince_ns = nil
         isDiskSilent = false
@@ -283,7 +285,7 @@ struct RunLoop {
     guard isLast || now - recordedAt_us >= 1_000_000 || (recorder?.capture.count ?? 0) > 1 << 20 else { return }
     recordedAt_us = now
     guard let bytes = recorder?.take(), !bytes.capture.isEmpty else { return }
-    self.files.submit("recording", bytes: bytes.capture.count + bytes.log.count) {
+    recordings.submit("recording", bytes: bytes.capture.count + bytes.log.count) {
       try files.capture.write(bytes.capture)
       try files.log.write(bytes.log)
     }
@@ -379,19 +381,25 @@ struct RunLoop {
   /// After the last turn: everything on the disk, as far as it answers, and ports closed. Returns what could not be stored.
   mutating func finish() -> String? {
     record(clock.now_us, isLast: true)
-    if runtime.engine.values.hasCells || runtime.settings.state != nil { submit(runtime.engine.persistentState) }
+    if !runtime.lacksConfiguration, runtime.engine.values.hasCells || runtime.settings.state != nil {
+      submit(runtime.engine.persistentState)
+    }
     if let recording = parts.recording {
       // Behind what is still to be written; to close a file may take as long as to write it.
-      files.submit("recording") {
+      recordings.submit("recording") {
         recording.capture.close()
         recording.log.close()
       }
     }
     var unwritten: [String] = []
-    for name in files.finish(within: endPatience_s) where !unwritten.contains(name) { unwritten.append(name) }
+    let end_ns = PortPoller.now_ns &+ Int64(endPatience_s * 1e9)
+    for files in [files, recordings] {
+      let left = max(0.2, Double(end_ns &- PortPoller.now_ns) / 1e9)
+      for name in files.finish(within: left) where !unwritten.contains(name) { unwritten.append(name) }
+    }
     var failed: String? = unwritten.isEmpty ? nil : "\(RunLoop.silence); not written: \(unwritten.joined(separator: ", "))"
     var state: BackgroundFiles.Result?
-    for result in files.takeResults() {
+    for result in files.takeResults() + recordings.takeResults() {
       // An earlier state that could not be stored is made good by the last one.
       if result.name == "state" { state = result } else { failed = failed ?? result.failure }
     }
