@@ -31,7 +31,9 @@ import Testing
     #expect(heard.map(\.frame) == all)
     #expect(heard.allSatisfy { $0.direction == .transmitted && $0.precision == .nanoseconds })
     let times = heard.map(\.time.nanoseconds)
-    #expect(times == times.sorted() && abs((times.last ?? 0) - PortPoller.wallClock_ns) < 5_000_000_000)
+    // Both processors of an emulated machine stamp, and their clocks are not one clock.
+    #expect(zip(times, times.dropFirst()).allSatisfy { $1 - $0 > -1_000_000 }, "\(times)")
+    #expect(abs((times.last ?? 0) - PortPoller.wallClock_ns) < 5_000_000_000)
     // Of its own the sender hears none: b's frame is the first.
     #expect(try b.send(all[0]) == .sent)
     #expect(try PortTesting.frames(a, 1).map(\.frame) == [all[0]])
