@@ -302,6 +302,9 @@ import Testing
     settings.state = PersistentState()
     runtime = ControllerRuntime(settings)
     #expect(runtime.takeStore() != nil, "whether it can be stored is known before anything closes")
+    settings.configuration = nil
+    var unread = ControllerRuntime(settings)
+    #expect(unread.takeStore() == nil, "in CONFIG ERR what was stored stands")
     var stores = 0
     for step in 0..<1800 {
       runtime.advance(now_us: Int64(step) * 100_000)
