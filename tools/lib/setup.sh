@@ -134,16 +134,20 @@ need_vm() {
   need_packages qemu-system-x86 user-mode-linux busybox-static kmod xz-utils socat iproute2 can-utils gpiod util-linux python3 tar gzip
 }
 
+# One way to build for all, or every file is compiled again. Without debug information, which is half of what is written and read, and which
+# nobody looks at in a release build: a debug build has it.
+swift_build=(swift build -c release -debug-info-format none)
+
 # The program as people get it: the Swift libraries are linked in, so it starts in a few milliseconds and runs where no Swift is installed.
 build_release() {
-  LINKBMS_STATIC=1 swift build -c release --product linkbms >&2
+  LINKBMS_STATIC=1 "${swift_build[@]}" --product linkbms >&2
   linkbms="$root/.build/release/linkbms"
 }
 
 # The Swift tests and the program, from the same object files (Package.swift): one build for all. The program is linked last, so that the
 # tests that start it, start what people get.
 build_tests() {
-  swift build -c release --build-tests >&2
+  "${swift_build[@]}" --build-tests >&2
   build_release
 }
 
