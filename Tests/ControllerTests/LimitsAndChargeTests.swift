@@ -152,6 +152,18 @@ import Testing
     #expect(counter.set(20_000, isEstimate: true) && counter.stateOfCharge == 10_000)
   }
 
+  /// A capacity that is a guess would clamp what is counted, and cycles would be of another battery.
+  @Test func nothingIsCountedWhileTheCapacityIsAGuess() {
+    var counter = ChargeCounter(capacity_mAh: 1000, isCapacityKnown: false)
+    counter.restore(charge_mAs: 36_000_000, isEstimate: false, discharged_mAh: 5)
+    let before = counter.charge
+    for current in [-50_000, 50_000] as [Int32] { for _ in 0..<100 { counter.count(current, 10_000_000) } }
+    #expect(counter.charge == before && counter.discharged_mAh == 5)
+    counter.setCapacity(100_000)
+    counter.count(-1000, 10_000_000)
+    #expect(counter.charge == 10_000 * ChargeCounter.milliampereHour - 10_000_000_000)
+  }
+
   @Test func fullAndEmptyCellsSetIt() {
     var rig = EngineRig.running()
     #expect(rig.engine.values.isEstimate)

@@ -65,23 +65,19 @@ import Testing
     let before = try String(contentsOfFile: folder.config, encoding: .utf8)
 
     // Protects: not while the contactors are closed.
-    let asked = person.ask("POST", "/config", "csrf=\(person.csrf)&cell-overvoltage-protect=3.7")
-    let token = try #require(Person.hidden("token", asked), "\(asked)")
-    #expect(person.ask("POST", "/confirm", "csrf=\(person.csrf)&token=\(token)&sure=on").hasPrefix("HTTP/1.1 303"))
+    try person.saveAndConfirm("cell-overvoltage-protect=3.7")
     #expect(program.says("pages: the configuration is refused: cell-overvoltage-protect differs"), "\(program.text)")
     #expect(person.sees("/config") { $0.contains("is refused: cell-overvoltage-protect differs") })
     #expect(try String(contentsOfFile: folder.config, encoding: .utf8) == before)
 
     // Another battery: never in a run. The words name the file, and what is to be done after that.
-    let other = person.ask("POST", "/config", "csrf=\(person.csrf)&bms1-slaves=3&cell-count=24")
-    let otherToken = try #require(Person.hidden("token", other), "\(other)")
-    #expect(person.ask("POST", "/confirm", "csrf=\(person.csrf)&token=\(otherToken)&sure=on").hasPrefix("HTTP/1.1 303"))
+    try person.saveAndConfirm("bms1-slaves=3&cell-count=24")
     #expect(program.says("pages: the configuration is refused: bms1-slaves differs: "), "\(program.text)")
     #expect(person.sees("/config") { $0.contains("; edit \(folder.config) and start the program again") })
     #expect(try String(contentsOfFile: folder.config, encoding: .utf8) == before)
 
     // Harmless: saved, then in force, and the run goes on.
-    #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&balance-difference=0.02").hasPrefix("HTTP/1.1 303"))
+    person.save("balance-difference=0.02")
     #expect(program.says("pages: configuration saved in \(folder.config) and taken over"), "\(program.text)")
     #expect(program.says("configuration in force"))
     #expect(try String(contentsOfFile: folder.config, encoding: .utf8).contains("balance-difference: 0.02"))
@@ -89,7 +85,7 @@ import Testing
     // What cannot be saved is not taken over.
     try FileManager.default.removeItem(atPath: folder.config)
     try FileManager.default.createDirectory(atPath: folder.config + "/in the way", withIntermediateDirectories: true)
-    #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&balance-difference=0.03").hasPrefix("HTTP/1.1 303"))
+    person.save("balance-difference=0.03")
     #expect(program.says("pages: the configuration is refused: it cannot be saved: "), "\(program.text)")
     #expect(!person.ask("GET", "/api/v1/configuration").contains("0.03"))
     #expect(program.text.components(separatedBy: "→ RUNNING").count == 2, "\(program.text)")
@@ -107,13 +103,11 @@ import Testing
     let before = try file()
 
     // Another protocol may need another command line: the next start must not fail by it.
-    #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&protocol=deye").hasPrefix("HTTP/1.1 303"))
+    person.save("protocol=deye")
     #expect(program.says("pages: the configuration is refused: protocol differs: "), "\(program.text)")
     #expect(try file() == before)
 
-    let asked = person.ask("POST", "/config", "csrf=\(person.csrf)&bms1-slaves=3&cell-count=24")
-    let token = try #require(Person.hidden("token", asked), "\(asked)")
-    #expect(person.ask("POST", "/confirm", "csrf=\(person.csrf)&token=\(token)&sure=on").hasPrefix("HTTP/1.1 303"))
+    try person.saveAndConfirm("bms1-slaves=3&cell-count=24")
     let words = "configuration saved in \(folder.config): in force when the program is started again"
     #expect(program.says("pages: \(words)"), "\(program.text)")
     #expect(person.sees("/config") { $0.contains(words) })
@@ -121,7 +115,7 @@ import Testing
     #expect(person.ask("GET", "/config").contains("name=\"bms1-slaves\" value=\"2\""))
 
     // What is saved after that is what was in force, and what changes: it says so.
-    #expect(person.ask("POST", "/config", "csrf=\(person.csrf)&balance-difference=0.02").hasPrefix("HTTP/1.1 303"))
+    person.save("balance-difference=0.02")
     #expect(program.says("taken over; what was saved for the next start is replaced by it"), "\(program.text)")
     #expect(try file().contains("bms1-slaves: 2") && file().contains("balance-difference: 0.02"))
     program.send(SIGTERM)
@@ -276,6 +270,19 @@ private final class Person {
     let start = try #require(answer.range(of: "set-cookie: ", options: .caseInsensitive)?.upperBound, "\(answer)")
     cookie = String(answer[start...].prefix { $0 != ";" })
     csrf = try #require(Person.hidden("csrf", ask("GET", "/config")))
+  }
+
+  /// Saves changes of the configuration that need no second confirmation.
+  func save(_ changes: String) {
+    let answer = ask("POST", "/config", "csrf=\(csrf)&\(changes)")
+    #expect(answer.hasPrefix("HTTP/1.1 303"), "\(changes): \(answer)")
+  }
+
+  /// Saves changes that may move a contactor: asked once more, and sure.
+  func saveAndConfirm(_ changes: String) throws {
+    let asked = ask("POST", "/config", "csrf=\(csrf)&\(changes)")
+    let token = try #require(Person.hidden("token", asked), "\(changes): \(asked)")
+    #expect(ask("POST", "/confirm", "csrf=\(csrf)&token=\(token)&sure=on").hasPrefix("HTTP/1.1 303"))
   }
 
   static func hidden(_ name: String, _ page: String) -> String? {

@@ -3,7 +3,7 @@ public import Bus
 /// An adapter on a serial port that speaks slcan (Lawicel, CANable, USBtin, candleLight's serial kind).
 ///
 /// Times are those of arrival here. What a frame met on the bus the protocol does not tell; adapters report their state when asked. An
-/// adapter that is pulled is `.lost`, looked for once a second and, set up anew, `.returned`.
+/// adapter that is pulled is `.lost`, looked for once a second and, set up anew, `.returned`. So is one that refuses every frame.
 public final class SlcanPort: BusPort {
   /// The bus as it is named in captures.
   public let name: String
@@ -30,6 +30,7 @@ public final class SlcanPort: BusPort {
   private var early: [PortEvent] = []
   private var trouble: PortError?
   private var lastStatus: UInt8 = 0
+  private var refusals = RefusalWatch()
   /// The longest line: an FD frame with a time stamp has 142 characters.
   private static let capacity = 160
   /// How long an adapter may take to answer; many never do, and go on all the same.
@@ -96,6 +97,7 @@ public final class SlcanPort: BusPort {
     case .opening:
       step = .open
       deadline_ns = nil
+      refusals = RefusalWatch()
       statusTime_ns = statusInterval_ns.map { PortPoller.now_ns &+ $0 }
       if !isFirst { take(.returned) }
     case .open: break
@@ -123,7 +125,7 @@ public final class SlcanPort: BusPort {
     }
     if let time_ns = deadline_ns, PortPoller.now_ns >= time_ns { goOn(take) }
     if let time_ns = statusTime_ns, PortPoller.now_ns >= time_ns, let interval_ns = statusInterval_ns {
-      _ = link.write(Array("F\r".utf8))
+      if link.write(Array("F\r".utf8)) { refusals.asked() }
       statusTime_ns = PortPoller.now_ns &+ interval_ns
     }
   }
@@ -146,7 +148,11 @@ public final class SlcanPort: BusPort {
       case .setting: trouble = .refused(device, reason: "the adapter refuses \(SlcanMessage.bitRates[rateDigit]) bit/s")
       case .opening:
         trouble = .refused(device, reason: "the adapter refuses to go on the bus" + (listenOnly ? " only to listen" : ""))
-      case .open: counters.refused &+= 1
+      case .open:
+        if refusals.bell() { counters.refused &+= 1 }
+        if refusals.refusesEverything() {
+          trouble = .refused(device, reason: "the adapter refuses every frame (is it off the bus? bit rate, wiring, termination)")
+        }
       }
     case 13:
       if step == .open { hearLine(at: now, take) } else if step != .quieting, line.isEmpty { goOn(take) }
@@ -159,6 +165,7 @@ public final class SlcanPort: BusPort {
   }
 
   private func hearLine(at now: Timestamp, _ take: (PortEvent) -> Void) {
+    refusals.heardSomething()
     guard !line.isEmpty else { return }
     switch SlcanMessage(line) {
     case .frame(let frame)?: deliver(frame, at: now, take)
@@ -185,6 +192,7 @@ public final class SlcanPort: BusPort {
       return .full
     }
     counters.sent &+= 1
+    refusals.frameWent()
     return .sent
   }
 

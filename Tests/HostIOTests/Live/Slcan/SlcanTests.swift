@@ -151,6 +151,44 @@ final class ScriptedDevice {
     #expect(throws: PortError.unsupported(device.path, what: "send: it was opened only to listen")) { try port.send(CANFrame()) }
   }
 
+  @Test func anAdapterThatRefusesEveryFrameIsLostAndSetUpAnew() throws {
+    let device = try ScriptedDevice(answers: ["t=\\x07", "T=\\x07"])
+    let port = try SlcanPort(device: device.path, bitRate: 500_000)
+    for _ in 0..<RefusalWatch.most { #expect(try port.send(PortTesting.everyKind[0]) == .sent) }
+    let heard = try PortTesting.gather(port) { $0.count == 2 }
+    guard case .lost(.refused(device.path, let reason))? = heard.first, case .returned? = heard.last else {
+      return #expect(Bool(false), "\(heard)")
+    }
+    #expect(reason.contains("refuses every frame") && port.counters.refused == UInt64(RefusalWatch.most))
+    #expect(try port.send(PortTesting.everyKind[0]) == .sent)
+  }
+
+  /// Bells that say no more than that there is no room for a moment, and those of adapters that do not know the question for their state.
+  @Test func aBellNowAndThenIsNoEnd() {
+    var full = RefusalWatch()
+    for _ in 0..<1000 {
+      for _ in 0..<3 { full.frameWent() }
+      #expect(full.bell() && !full.refusesEverything())
+    }
+    var unknowing = RefusalWatch()
+    for _ in 0..<1000 {
+      unknowing.frameWent()
+      unknowing.asked()
+      #expect(!unknowing.bell() && !unknowing.refusesEverything())
+    }
+    var answering = RefusalWatch()
+    for _ in 0..<1000 {
+      answering.frameWent()
+      #expect(answering.bell() && !answering.refusesEverything())
+      answering.heardSomething()
+    }
+    var refusing = RefusalWatch()
+    for round in 1...RefusalWatch.most {
+      for _ in 0..<2 { refusing.frameWent() }
+      #expect(refusing.bell() && refusing.refusesEverything() == (round == RefusalWatch.most))
+    }
+  }
+
   @Test func theStateIsAskedForAndToldOnce() throws {
     let device = try ScriptedDevice(answers: standard + ["F=F24\\r"])
     let port = try SlcanPort(device: device.path, bitRate: 500_000, statusInterval_ns: 20_000_000)
