@@ -139,15 +139,16 @@ need_vm() {
 swift_build=(swift build -c release -debug-info-format none)
 
 # The program as people get it: the Swift libraries are linked in, so it starts in a few milliseconds and runs where no Swift is installed.
+# Where everything is built already (LINKBMS_BUILT) nobody asks again: that takes seconds each time.
 build_release() {
-  LINKBMS_STATIC=1 "${swift_build[@]}" --product linkbms >&2
+  [ -n "${LINKBMS_BUILT:-}" ] || LINKBMS_STATIC=1 "${swift_build[@]}" --product linkbms >&2
   linkbms="$root/.build/release/linkbms"
 }
 
 # The Swift tests and the program, from the same object files (Package.swift): one build for all. The program is linked last, so that the
 # tests that start it, start what people get.
 build_tests() {
-  "${swift_build[@]}" --build-tests >&2
+  [ -n "${LINKBMS_BUILT:-}" ] || "${swift_build[@]}" --build-tests >&2
   build_release
 }
 

@@ -1,9 +1,9 @@
-# a whole day of use: every protocol of `run` and both ends of every variant that has a handshake, several at once
+# a whole day of use: every protocol of `run` in every variant, and both ends of every variant that has a handshake, several at once
 # can-vm: --memory 1024 --timeout 43200
 # DAY_SPEED seconds pass in one, DAY_HOURS hours (24), DAY_TOGETHER links at once, each on a bus of its own; DAY_ONLY="deye goodwe:goodwe"
-# takes some of them: the words of `run`, and PROTOCOL:VARIANT for both ends played. The virtual machine's processor is emulated: it has room
-# for one link at 60 times the wall clock's pace, 24 minutes a day. With --here, over python-can's multicast on this machine, all of them
-# take those 24 minutes together; a machine that does nothing else can do more.
+# takes some of them: the words of `run`, with all their variants, and PROTOCOL:VARIANT for both ends played. The virtual machine's processor
+# is emulated: it has room for one link at 60 times the wall clock's pace, 24 minutes a day. With --here they go over python-can's multicast
+# on this machine: two cores that do nothing else take some 25 of them at that pace.
 speed=${DAY_SPEED:-60} hours=${DAY_HOURS:-24} only=" ${DAY_ONLY:-} "
 together=${DAY_TOGETHER:-$([ -n "${CAN_VM:-}" ] && echo 1 || echo 32)}
 work=$(mktemp -d)
@@ -25,8 +25,8 @@ stayed_online() { # FILE
 }
 
 # The controller on a simulated battery that is used gently, and an inverter.
-run_day() { # WORD PROFILE BUS FOLDER
-  cd "$4"
+run_day() { # WORD PROFILE VARIANT BUS FOLDER
+  cd "$5"
   cat > plant.yaml << END
 configuration: {preset: lfp, bms1-slaves: 1, bms1-cells-per-module: 8, protocol: $1}
 plant: {soc: 60}
@@ -34,10 +34,10 @@ load-period: 7200
 load: [{at: 0, current: 4}, {at: 3600, current: -4}]
 END
   local status=0 run inverter all good
-  "${soon[@]}" "$linkbms" run --simulate plant.yaml --state state --speed "$speed" --can "$3" --status-every 30m --for "${hours}h" > out 2> said &
+  "${soon[@]}" "$linkbms" run --simulate plant.yaml --state state --speed "$speed" --can "$4" --variant "$3" --status-every 30m --for "${hours}h" > out 2> said &
   run=$!
   until_true grep -q '→ RUNNING' said
-  "${soon[@]}" "$linkbms" virtual inverter --profile "$2" --can "$3" --speed "$speed" < /dev/null > inverter 2>&1 &
+  "${soon[@]}" "$linkbms" virtual inverter --profile "$2:$3" --can "$4" --speed "$speed" < /dev/null > inverter 2>&1 &
   inverter=$!
   wait $run || status=$?
   kill -TERM $inverter 2> /dev/null || true
@@ -82,12 +82,19 @@ begin() { # NAME FUNCTION ARGUMENTS…
   names+=("$1") pids+=($!)
 }
 since=$SECONDS
-for spoken in deye=deye-hv goodwe=goodwe pylontech=pylontech-hv sofar1=sofar:sofar1 sofar2=sofar:sofar2; do
-  ! wanted "${spoken%%=*}" || begin "run, ${spoken%%=*}" run_day "${spoken%%=*}" "${spoken#*=}"
-done
 "$linkbms" dissectors | awk '
   /^[a-z]/ { profile = $1 }
   /^  / { gsub(",", ""); for (i = 1; i <= NF; i++) print profile ":" $i }' > "$work/variants"
+for spoken in deye=deye-hv goodwe=goodwe pylontech=pylontech-hv sofar1=sofar sofar2=sofar; do
+  word=${spoken%%=*}
+  wanted "$word" || continue
+  while IFS=: read -r profile variant; do
+    [ "$profile" = "${spoken#*=}" ] || continue
+    # The address of a Sofar battery is what its two words differ in.
+    [[ "$word$variant" != sofar1sofar2 && "$word$variant" != sofar2sofar[1-]* ]] || continue
+    begin "run, $word, $variant" run_day "$word" "$profile" "$variant"
+  done < "$work/variants"
+done
 while read -r variant; do ! wanted "$variant" || begin "$variant" pair_day "$variant"; done < "$work/variants"
 for place in "${!pids[@]}"; do
   status=0

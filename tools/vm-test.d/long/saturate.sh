@@ -6,6 +6,8 @@ seconds=${SATURATE_SECONDS:-600}
 work=$(mktemp -d)
 last=7F1#5ABE5ABE5ABE5ABE
 count() { cat "/sys/class/net/$1/statistics/$2"; }
+# KiB of memory that a process has.
+memory() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
 ticks() { awk -v hz="$(getconf CLK_TCK)" '{ print ($14 + $15) / hz }' "/proc/$1/stat"; }
 # Frames without marks, knocks and directions, and the loss that a log tells.
 frames() { sed '/^DROPCOUNT/d; s/ [RT]$//' "$1" | cut -d ' ' -f 3 | grep -vE "^(7F0#|$last)\$" || true; }
@@ -20,6 +22,9 @@ flood() { # SENDER LISTENER SECONDS
   knock() { cansend "$1" 7F0# && grep -q ' 7F0#' "$work/theirs.log" && grep -q ' 7F0#' "$work/ours.log"; }
   until_true knock "$1"
   local received failed begin=$SECONDS
+  # Flat: what it has after a sixth of the time, or after all of it. It writes what it hears; only a leak grows with the frames.
+  local early=0
+  (sleep $(($3 / 6 + 1)) && memory $capture > "$work/early") &
   received=$(count "$2" rx_packets) failed=$(count "$2" rx_errors)
   timeout "$3" cangen "$1" -g 0 -i -I r -L 8 -D i > /dev/null 2>&1 || true
   local took=$((SECONDS - begin))
@@ -29,6 +34,8 @@ flood() { # SENDER LISTENER SECONDS
   until_true marked "$1"
   local ours_cpu theirs_cpu status=0
   ours_cpu=$(ticks $capture) theirs_cpu=$(ticks $candump)
+  local late
+  early=$(cat "$work/early") late=$(memory $capture)
   kill -TERM $capture
   wait $capture || status=$?
   kill -TERM $candump
@@ -40,9 +47,11 @@ flood() { # SENDER LISTENER SECONDS
   {
     echo "   $2: $took s, the kernel counts $received frames, $((received / took)) a second, and $failed failures; $errors error frames"
     echo "   linkbms $ours frames, $ours_lost lost, $ours_cpu s of CPU; candump $theirs frames, $theirs_lost lost, $theirs_cpu s"
+    echo "   memory of linkbms: $early KiB early, $late KiB at the end"
     tail -n 1 "$work/said" | sed 's/^/   /'
   } >&2
   [ "$received" -gt $((took * 100)) ]
+  [ "$late" -le $((early + early / 4 + 4096)) ] || same "KiB of memory" "$late" "$early"
   # The same in two ways: marks and knocks are lost like any other frame.
   local difference=$((ours + ours_lost - theirs - theirs_lost))
   [ ${difference#-} -le $([ "$ours_lost$theirs_lost" = 00 ] && echo 0 || echo 20) ] || same "frames heard and lost" $((ours + ours_lost)) $((theirs + theirs_lost))
