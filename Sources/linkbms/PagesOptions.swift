@@ -104,7 +104,7 @@ struct PagesOptions: ParsableArguments {
     }
     guard NetworkName.isLabel(mdns) else {
       throw ValidationError(
-        "--mdns: found \"\(mdns)\", expected small letters, digits and hyphens, without .local, no hyphen at an end")
+        "--mdns: found \"\(mdns)\", expected letters, digits and hyphens, without .local, no hyphen at an end")
     }
   }
 
@@ -143,7 +143,7 @@ struct PagesOptions: ParsableArguments {
       if let cloud { sources.append(ProblemWatch.Source("MQTT") { cloud.problem }) }
       if !sources.isEmpty { server.tell(ProblemWatch(sources)) }
       world.note("linkbms: pages on \(server.url)")
-      if let mdns { world.note("linkbms: wanted name in the network: \(mdns).local; /wifi shows what became of it") }
+      if let mdns { world.note("linkbms: wanted name in the network: \(mdns.lowercased()).local; /wifi shows what became of it") }
       if !address.isLoopback { world.note("linkbms: everybody who reaches this address can look; changes need a login") }
       if let code = site.setupCode { world.note("linkbms: code to set the password of the pages: \(code)") }
       return PagesFeed(
@@ -178,13 +178,25 @@ struct PagesFeed {
     publisher?.add(simulator.engine.events, simulator.engine.configuration)
     for frame in simulator.takeFrames() { publisher?.add(frame) }
     publisher?.publish(Snapshot(simulator.engine, simulator.readings, time_ns: simulator.time_ns), at: .now)
-    for command in publisher?.takeCommands() ?? [] {
-      switch command {
-      case .reset: simulator.order(.reset)
-      case .hold: simulator.order(.hold)
-      case .release: simulator.order(.release)
-      case .configure(let configuration): simulator.order(.configure(configuration))
-      }
+    for order in publisher?.takeCommands() ?? [] {
+      let refusal = obey(order.command, &simulator)
+      let text = refusal.map { "refused: \($0.reason)" } ?? "done; the simulation goes on with it"
+      publisher?.add(answer: CommandAnswer(number: order.number, text: text, refusal: refusal))
     }
+  }
+
+  private static func obey(_ command: GatewayCommand, _ simulator: inout Simulator) -> CommandRefusal? {
+    switch command {
+    case .reset: simulator.order(.reset)
+    case .hold: simulator.order(.hold)
+    case .release: simulator.order(.release)
+    case .configure(let configuration): simulator.order(.configure(configuration))
+    case .calibrate(let point):
+      guard let configuration = Calibration.applying(point, to: simulator.engine.configuration) else {
+        return CommandRefusal(reason: "the point is closer than 5 % of full scale to the other one")
+      }
+      simulator.order(.configure(configuration))
+    }
+    return nil
   }
 }

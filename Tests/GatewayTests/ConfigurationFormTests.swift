@@ -85,6 +85,33 @@ import Testing
     }
   }
 
+  @Test func whatTheControllerRefusesStandsBesideItsField() {
+    var form = ConfigurationForm(Configuration())
+    #expect(form.isGood)
+    form.refuse(CommandRefusal(item: .inverterProtocol, reason: "nobody <speaks> it"))
+    form.refuse(CommandRefusal(reason: "not now"))
+    #expect(!form.isGood && form.refusals[.inverterProtocol] == ["nobody <speaks> it"] && form.general == ["not now"])
+    let page = ConfigurationPage(form: form, snapshot: nil, csrf: "x").html().source
+    #expect(page.contains("aria-describedby=\"h-protocol e-protocol\" aria-invalid=\"true\"><option"))
+    #expect(page.contains("id=\"e-protocol\"><span class=\"line\">nobody &lt;speaks&gt; it</span>"))
+    #expect(page.contains("<p class=\"notice bad\" role=\"alert\">not now</p>"))
+  }
+
+  @Test func protocolsThatCannotBeChosenSayWhy() {
+    var page = ConfigurationPage(form: ConfigurationForm(Configuration()), snapshot: nil, csrf: "x")
+    page.barred = [.none: "no <bus>", .sofar1: "other cable", .sofar2: "other cable", .deye: "it is what is spoken"]
+    page.notes = [.inverterProtocol: "At the next start.", .currentLow: "Needs open contactors."]
+    let text = page.html().source
+    #expect(text.contains("<option value=\"sofar2\" disabled>") && text.contains("<option value=\"goodwe\">"))
+    // What stands in the form can stay.
+    #expect(text.contains("<option value=\"deye\" selected>"))
+    #expect(text.contains("<span class=\"line\">Not to be chosen now: none: no &lt;bus&gt;.</span>"))
+    #expect(text.contains("<span class=\"line\">Not to be chosen now: Sofar battery 1, Sofar battery 2: other cable.</span>"))
+    #expect(text.contains("At the next start. <span"))
+    // In the table of numbers, and where it is calibrated.
+    #expect(text.ranges(of: "Needs open contactors.").count == 2)
+  }
+
   @Test func everyItemHasItsPlaceOnThePage() {
     #expect(Set(ConfigurationForm.groups.flatMap(\.items)) == Set(ConfigurationItem.allCases))
     #expect(ConfigurationForm.groups.flatMap(\.items).count == ConfigurationItem.count)

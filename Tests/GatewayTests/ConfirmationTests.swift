@@ -15,7 +15,7 @@ import Testing
 
   @Test func whatWasShownIsSavedOrNothing() async throws {
     var rig = Rig.running()
-    var visitor = Visitor(Site(hub: rig.hub, passwords: try PasswordFile(path: nil)))
+    var visitor = Visitor(Site(hub: rig.hub, passwords: try PasswordFile(path: nil), answerPatience: .zero))
     let code = try #require(visitor.site.setupCode)
     _ = await visitor.post("/login", ["code": code, "password": "correct horse", "again": "correct horse"])
     let csrf = try Visitor.hidden("csrf", await visitor.get("/config"))
@@ -34,7 +34,7 @@ import Testing
     }
     let token = try Visitor.hidden("token", await visitor.post("/config", save))
     #expect(await visitor.post("/confirm", ["csrf": csrf, "token": token, "sure": "on"]).status == 303)
-    guard case .configure(let saved)? = rig.publisher.takeCommands().first else {
+    guard case .configure(let saved)? = rig.publisher.takeCommands().first?.command else {
       Issue.record("no configuration")
       return
     }

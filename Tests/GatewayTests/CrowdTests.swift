@@ -44,6 +44,40 @@ final class GateStore: HistoryStore {
 
 /// What anybody may ask for without a login, asked for by many at once.
 @Suite struct CrowdTests {
+  private func places(_ site: Site, _ count: Int, of client: (Int) -> String) -> [StreamPlace] {
+    (0..<count).compactMap { StreamPlace(site, of: client($0)) }
+  }
+
+  @Test func nobodyHoldsEveryPlaceForPagesThatFollow() throws {
+    let site = Site(hub: SnapshotHub(), passwords: try PasswordFile(path: nil))
+    var one = places(site, 100) { _ in "10.0.0.1" }
+    #expect(one.count == StreamPlaces.perAddress)
+    // Whoever comes after it finds one, and a place that it gives back is its own again.
+    #expect(places(site, 1) { _ in "10.0.0.2" }.count == 1)
+    one.removeLast(3)
+    one += places(site, 100) { _ in "10.0.0.1" }
+    #expect(one.count == StreamPlaces.perAddress)
+    // One machine and all the addresses that it can have in its network.
+    let network = places(site, 100) { "2001:db8::\(String($0 + 1, radix: 16))" }
+    #expect(network.count == StreamPlaces.perNetwork)
+    #expect(places(site, 100) { _ in "2001:db8:0:1::1" }.count == StreamPlaces.perAddress)
+    withExtendedLifetime((one, network)) {}
+  }
+
+  /// Behind a proxy on this machine everybody comes from here.
+  @Test func thisMachineHasMorePlacesAndNotAll() throws {
+    let site = Site(hub: SnapshotHub(), passwords: try PasswordFile(path: nil))
+    for address in ["127.0.0.1", "::1"] {
+      let own = places(site, 100) { _ in address }
+      #expect(own.count == StreamPlaces.perNetwork, "\(address)")
+      #expect(places(site, 100) { _ in "10.0.0.1" }.count == StreamPlaces.perAddress, "\(address)")
+      withExtendedLifetime(own) {}
+    }
+    let many = places(site, 200) { "10.0.1.\($0)" }
+    #expect(many.count == StreamPlaces.room)
+    withExtendedLifetime(many) {}
+  }
+
   @Test func whereManyReadTheHistoryTheRestIsTurnedAway() async throws {
     let store = GateStore()
     let site = Site(hub: Rig.running().hub, passwords: try PasswordFile(path: nil), history: store)
@@ -144,5 +178,27 @@ final class GateStore: HistoryStore {
     _ = await manager.networks()
     _ = await manager.name()
     #expect(try runs("list") == lists + 1 && runs("hostname") == names + 1)
+  }
+}
+
+extension ServerTests {
+  @Test func aClientIsBoundedByItsAddress() throws {
+    var times = GatewayServer.Patience()
+    (times.request_s, times.write_s) = (900, 900)
+    let server = try GatewayServer(
+      Site(hub: Rig.running().hub, passwords: try PasswordFile(path: nil)), on: GatewayAddress(host: "127.0.0.1", port: 0),
+      patience: times)
+    defer { server.stop() }
+    var following: [Wire] = []
+    for _ in 0..<StreamPlaces.perNetwork {
+      let wire = try Wire(server.address)
+      wire.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(wire.read { $0.contains("RUNNING") }.contains("RUNNING"))
+      following.append(wire)
+    }
+    let more = try Wire(server.address)
+    more.send("GET /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    #expect(more.read { $0.contains("RUNNING") }.hasPrefix("HTTP/1.1 503"))
+    withExtendedLifetime(following) {}
   }
 }

@@ -8,6 +8,8 @@ final class TestBroker: Sendable {
   struct Message: Equatable, Sendable {
     var topic: String
     var payload: [UInt8]
+    /// Sent to the client as what the broker has kept.
+    var isRetained = false
   }
 
   private struct State {
@@ -92,8 +94,8 @@ final class TestBroker: Sendable {
   var acknowledged: [UInt16] { state.withLock { $0.acknowledged } }
 
   /// Delivers a message with QoS 1, over each connection anew until it is acknowledged.
-  func deliver(_ number: UInt16, _ topic: String, _ payload: [UInt8]) {
-    let message = Message(topic: topic, payload: payload)
+  func deliver(_ number: UInt16, _ topic: String, _ payload: [UInt8], isRetained: Bool = false) {
+    let message = Message(topic: topic, payload: payload, isRetained: isRetained)
     let client = state.withLock { state in
       state.underWay.append((number, message))
       return state.client
@@ -105,7 +107,7 @@ final class TestBroker: Sendable {
     let topic = Array(message.topic.utf8)
     let body = [UInt8(topic.count >> 8), UInt8(topic.count & 0xFF)] + topic + [UInt8(number >> 8), UInt8(number & 0xFF)]
     var length = body.count + message.payload.count
-    var head: [UInt8] = [again ? 0x3A : 0x32]
+    var head: [UInt8] = [(again ? 0x3A : 0x32) | (message.isRetained ? 1 : 0)]
     repeat {
       head.append(UInt8(length & 0x7F) | (length > 0x7F ? 0x80 : 0))
       length >>= 7

@@ -38,9 +38,9 @@ final class Broker: Sendable {
     var disconnected: @Sendable () -> Void = {}
     /// A message of QoS 1 has arrived at the broker.
     var arrived: @Sendable (Int32) -> Void = { _ in }
-    /// A message is here.
+    /// A message is here; `isRetained`: the broker has kept it from before, maybe for long.
     /// - Returns: whether it is done with. `false` = it must come again: it is not acknowledged, and the connection ends.
-    var received: @Sendable (_ topic: String, _ payload: [UInt8]) -> Bool = { _, _ in true }
+    var received: @Sendable (_ topic: String, _ payload: [UInt8], _ isRetained: Bool) -> Bool = { _, _, _ in true }
   }
 
   // libmosquitto locks for itself; the handle is made in `init` and given back in `close`.
@@ -93,7 +93,7 @@ final class Broker: Sendable {
         }
         let payload = UnsafeRawBufferPointer(start: message.payload, count: message.payload == nil ? 0 : Int(message.payloadlen))
         // libmosquitto 2.0 has the acknowledgement ready before it asks us, and sends it when we return.
-        if !broker.callbacks.received(String(cString: topic), Array(payload)) { mqtt_cut(broker.handle) }
+        if !broker.callbacks.received(String(cString: topic), Array(payload), message.retain) { mqtt_cut(broker.handle) }
       })
     try check(mqtt_loop_start(handle), "thread")
     // A broker that is not there yet is none of our business: the thread tries again.

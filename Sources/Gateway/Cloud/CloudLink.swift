@@ -70,7 +70,7 @@ public final class CloudLink: Sendable {
     callbacks.connected = { [weak self] broker in self?.connected(broker) }
     callbacks.disconnected = { [weak self] in self?.hub.update { $0.isCloudConnected = false } }
     callbacks.arrived = { [weak self] number in self?.arrived(number) }
-    callbacks.received = { [weak self] topic, payload in
+    callbacks.received = { [weak self] topic, payload, _ in
       guard topic == HomeAssistantDiscovery.statusTopic, payload == Array("online".utf8), let self else { return true }
       self.queue.async { self.announce() }
       return true

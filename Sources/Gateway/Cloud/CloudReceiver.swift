@@ -28,7 +28,9 @@ public final class CloudReceiver: Sendable {
     callbacks.connected = { broker in
       for kind in ["minute", "event", "state", "availability"] { broker.subscribe("linkbms/+/\(kind)") }
     }
-    callbacks.received = { [weak self] topic, payload in self?.take(topic, payload, at: CloudReceiver.now()) ?? false }
+    callbacks.received = { [weak self] topic, payload, isRetained in
+      self?.take(topic, payload, at: CloudReceiver.now(), isRetained: isRetained) ?? false
+    }
     let made = try Broker(options, name: name, will: nil, keeps: true, callbacks: callbacks)
     broker.withLock { $0 = made }
     timer.schedule(deadline: .now() + 60, repeating: 60)
@@ -62,7 +64,7 @@ public final class CloudReceiver: Sendable {
   /// Takes a message. On libmosquitto's thread: what the store has not taken yet holds up the next one.
   /// - Returns: whether it is done with. `false` = the store could not keep it: the broker must not hear that it has arrived.
   @discardableResult
-  func take(_ topic: String, _ payload: [UInt8], at now: Int64) -> Bool {
+  func take(_ topic: String, _ payload: [UInt8], at now: Int64, isRetained: Bool = false) -> Bool {
     guard payload.count <= CloudReceiver.most, let (device, kind) = CloudTopics.parse(topic),
       facts.withLock({ $0[device] != nil || $0.count < CloudReceiver.room })
     else { return refuse() }
@@ -81,7 +83,7 @@ public final class CloudReceiver: Sendable {
         isKept()
       case "state":
         guard (try? JSONDecoder().decode(DeviceState.self, from: Data(payload))) != nil else { return refuse() }
-        remember(device, now) { $0.state = String(decoding: payload, as: UTF8.self) }
+        remember(device, now, isRetained: isRetained) { $0.state = String(decoding: payload, as: UTF8.self) }
       case "availability": remember(device, nil) { $0.isOnline = payload == Array("online".utf8) }
       default: return refuse()
       }
@@ -107,10 +109,11 @@ public final class CloudReceiver: Sendable {
     return true
   }
 
-  private func remember(_ device: String, _ now: Int64?, _ change: (inout DeviceFacts) -> Void) {
+  private func remember(_ device: String, _ now: Int64?, isRetained: Bool = false, _ change: (inout DeviceFacts) -> Void) {
     facts.withLock { facts in
       var own = facts[device] ?? DeviceFacts(name: device, state: "", heard: 0, isOnline: true)
-      if let now { own.heard = now }
+      // What the broker has kept is no sign of life: who is gone for good would be heard with every start.
+      if let now, !isRetained || own.heard == 0 { own.heard = now }
       change(&own)
       facts[device] = own
     }

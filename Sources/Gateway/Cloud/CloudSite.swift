@@ -4,7 +4,6 @@ private import Synchronization
 public final class CloudSite: Pages, Sendable {
   private let archive: HistoryArchive
   private let receiver: CloudReceiver
-  private let streams = Atomic(0)
   private let stopping = Atomic(false)
 
   /// Pages of what `receiver` puts into `store`.
@@ -15,8 +14,6 @@ public final class CloudSite: Pages, Sendable {
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
   func stop() { stopping.store(true, ordering: .relaxed) }
-  func enterStream() -> Bool { false }
-  func leaveStream() {}
   func takesForms(_ path: String) -> Bool { false }
 
   func respond(_ request: PageRequest) async -> PageResponse { await respond(request, at: CloudReceiver.now()) }
@@ -25,12 +22,12 @@ public final class CloudSite: Pages, Sendable {
     guard request.method == .get else { return .text("Nothing can be changed here.\n", status: 405) }
     switch request.path {
     case "/":
-      let view = FleetView(receiver.devices(), now: now)
+      let view = FleetView(devices(now), now: now)
       let notice = receiver.isConnected ? receiver.problem : "The broker is not connected. \(receiver.problem ?? "")"
-      return page("Fleet", "/", view.html(notice))
+      return page("Fleet", "/", view.html(notice), scripts: ["fleet.js"])
     case "/healthz": return .text(receiver.isConnected ? "ok\n" : "disconnected\n", status: receiver.isConnected ? 200 : 503)
     case "/api/v1/devices":
-      let view = FleetView(receiver.devices(), now: now)
+      let view = FleetView(devices(now), now: now)
       return .json(
         .object([
           "devices": .array(
@@ -45,8 +42,13 @@ public final class CloudSite: Pages, Sendable {
     }
   }
 
+  /// Every master that has been heard since the history begins: of one that was renamed or given up before, nothing is kept either.
+  private func devices(_ now: Int64) -> [DeviceFacts] {
+    receiver.devices().filter { $0.heard >= now - HistoryStoreLimits.keep }
+  }
+
   private func device(_ name: String, _ request: PageRequest, _ now: Int64) async -> PageResponse {
-    guard CloudTopics.isName(name), let facts = receiver.devices().first(where: { $0.name == name }) else {
+    guard CloudTopics.isName(name), let facts = devices(now).first(where: { $0.name == name }) else {
       return page(
         "Not found", request.path, "<h1>Not found</h1><p>There is no such master. <a href=\"/\">Fleet</a></p>", status: 404)
     }
@@ -77,7 +79,7 @@ public final class CloudSite: Pages, Sendable {
     return last.time + level
   }
 
-  private func page(_ title: String, _ path: String, _ main: HTML, status: Int = 200) -> PageResponse {
-    .page(PageFrame(title: title, path: path, menu: [("/", "Fleet")]).html(main), status: status)
+  private func page(_ title: String, _ path: String, _ main: HTML, scripts: [String] = [], status: Int = 200) -> PageResponse {
+    .page(PageFrame(title: title, path: path, scripts: scripts, menu: [("/", "Fleet")]).html(main), status: status)
   }
 }

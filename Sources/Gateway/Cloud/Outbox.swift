@@ -21,6 +21,8 @@ final class Outbox: Sendable {
     self.room = room
     do {
       var options = GRDB.Configuration()
+      // Whoever had it before may still be closing it.
+      options.busyMode = .timeout(5)
       options.prepareDatabase { database in
         if path != nil { try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL") }
       }

@@ -94,9 +94,11 @@ public final class NetworkManager: Sendable {
       canConnect: true)
   }
 
-  /// Connects to a network. The one before stays set up until the new one works.
+  /// Connects to a network. The one before stays set up until the new one works. Its key management is called wpa-psk, by which
+  /// NetworkManager means WPA3 as well (nm-settings, key-mgmt).
+  /// - Parameter isHidden: it does not say its name, and has to be asked for by it.
   /// - Returns: why it did not work; `nil` = connected.
-  func connect(_ name: String, password: String) async -> String? {
+  func connect(_ name: String, password: String, isHidden: Bool = false) async -> String? {
     guard !name.isEmpty, name.utf8.count <= 32, !name.hasPrefix("-"), name.unicodeScalars.allSatisfy({ $0.value >= 0x20 }) else {
       return "The name of a network has 1 to 32 characters."
     }
@@ -112,6 +114,7 @@ public final class NetworkManager: Sendable {
       }
       _ = run(["connection", "delete", "linkbms-new"])
       var words = ["connection", "add", "type", "wifi", "con-name", "linkbms-new", "ifname", "*", "ssid", name]
+      if isHidden { words += ["802-11-wireless.hidden", "yes"] }
       if !password.isEmpty { words += ["wifi-sec.key-mgmt", "wpa-psk"] }
       let added = run(words)
       if added.status == 127 { return "This system has no NetworkManager." }
@@ -178,7 +181,7 @@ public final class NetworkManager: Sendable {
     guard NetworkName.isLabel(name) else { return NetworkName.expectation }
     let tool = tool
     return await onQueue {
-      let outcome = NetworkManager.run(tool, ["general", "hostname", name], seconds: 20)
+      let outcome = NetworkManager.run(tool, ["general", "hostname", name.lowercased()], seconds: 20)
       if outcome.status == 127 { return "This system has no NetworkManager." }
       return outcome.status == 0 ? nil : NetworkManager.words(outcome)
     }

@@ -37,7 +37,7 @@ public final class NetworkName: Sendable {
     guard mdns_load() else {
       throw GatewayError("--mdns: found no libavahi-client; install it: apt-get install avahi-daemon libavahi-client3")
     }
-    let label = path.flatMap(NetworkName.stored) ?? wanted
+    let label = path.flatMap(NetworkName.stored) ?? wanted.lowercased()
     let made = (isSecure ? "_https._tcp" : "_http._tcp").withCString { pages in
       (broker?.isSecure == true ? "_secure-mqtt._tcp" : "_mqtt._tcp").withCString { mqtt in
         mdns_start(
@@ -94,8 +94,9 @@ public final class NetworkName: Sendable {
 
   /// Claims another name, and keeps it for the next start.
   /// - Returns: why it did not work; `nil` = done.
-  func rename(_ label: String) async -> String? {
-    guard NetworkName.isLabel(label) else { return NetworkName.expectation }
+  func rename(_ wanted: String) async -> String? {
+    guard NetworkName.isLabel(wanted) else { return NetworkName.expectation }
+    let label = wanted.lowercased()
     let path = path
     let problem = await withCheckedContinuation { continuation in
       queue.async {
@@ -114,15 +115,15 @@ public final class NetworkName: Sendable {
   private static func stored(_ path: String) -> String? {
     guard case .file(let file)? = try? ByteSource(path: path) else { return nil }
     let label = String(decoding: file.bytes.prefix(100), as: UTF8.self).trimmed
-    return isLabel(label) ? label : nil
+    return isLabel(label) ? label.lowercased() : nil
   }
 
-  /// Whether it may be a name in the network.
+  /// Whether it may be a name in the network. BMS1 and bms1 are one name there; it is kept in small letters.
   public static func isLabel(_ name: String) -> Bool {
     (1...63).contains(name.utf8.count) && !name.hasPrefix("-") && !name.hasSuffix("-")
-      && name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D }
+      && name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0 | 0x20) || $0 == 0x2D }
   }
 
   /// What a name is.
-  static let expectation = "A name in the network has 1 to 63 small letters, digits and hyphens, no hyphen at an end."
+  static let expectation = "A name in the network has 1 to 63 letters (a to z), digits and hyphens, no hyphen at an end."
 }

@@ -10,8 +10,17 @@ struct Doors: Sendable {
   static let room = 32
   /// Wrong passwords from one address before it has to wait.
   static let tries = 5
+  /// Wrong passwords from one IPv6 network before all of it has to wait: whoever has one address of it may take any other, but not
+  /// everybody there is the same.
+  static let networkTries = 20
   /// The first wait; each further wrong password doubles it, up to an hour.
   static let wait: Duration = .seconds(30)
+  /// Wrong setup codes from everybody together before everybody has to wait: eight digits are soon tried out by whoever has many addresses.
+  static let codeTries = 20
+  /// The first of those waits; each further wrong code doubles it, up to `longestCodeWait`. At one a minute all codes take two centuries.
+  static let codeWait: Duration = .seconds(5)
+  /// No longer than a person waits: it ends for the owner, too.
+  static let longestCodeWait: Duration = .seconds(60)
 
   /// A change that waits for its second confirmation.
   struct Pending: Sendable {
@@ -31,7 +40,10 @@ struct Doors: Sendable {
   private struct Failures { var count = 0; var until: ContinuousClock.Instant?; var last: ContinuousClock.Instant }
 
   private var sessions: [String: Session] = [:]
+  /// By origin: an address, or a network of IPv6.
   private var failures: [String: Failures] = [:]
+  /// Of everybody together who gave a setup code, but for this machine itself.
+  private var codes: Failures?
 
   init() {}
 
@@ -39,21 +51,47 @@ struct Doors: Sendable {
 
   /// How long an address has still to wait before its next try; `nil` = it may try.
   func wait(_ address: String, now: ContinuousClock.Instant) -> Duration? {
-    failures[address]?.until.flatMap { $0 > now ? $0 - now : nil }
+    Doors.origins(address).compactMap { failures[$0.name]?.until }.max().flatMap { $0 > now ? $0 - now : nil }
   }
 
   mutating func failed(_ address: String, now: ContinuousClock.Instant) {
+    for origin in Doors.origins(address) { count(origin.name, most: origin.tries, now) }
+  }
+
+  /// Whom tries are counted for, and how many each has.
+  private static func origins(_ address: String) -> [(name: String, tries: Int)] {
+    let own = (name: ClientAddress.plain(address), tries: tries)
+    guard let network = ClientAddress.network(address) else { return [own] }
+    return [own, (network, networkTries)]
+  }
+
+  private mutating func count(_ origin: String, most tries: Int, _ now: ContinuousClock.Instant) {
     if failures.count >= 1000 { failures = failures.filter { now - $0.value.last < .seconds(3600) } }
     // A flood from many addresses must not fill the memory; then the oldest are forgotten.
     if failures.count >= 1000, let oldest = failures.min(by: { $0.value.last < $1.value.last }) { failures[oldest.key] = nil }
-    var entry = failures[address] ?? Failures(last: now)
+    var entry = failures[origin] ?? Failures(last: now)
     entry.count += 1
     entry.last = now
-    if entry.count >= Doors.tries {
-      let doublings = min(7, entry.count - Doors.tries)
+    if entry.count >= tries {
+      let doublings = min(7, entry.count - tries)
       entry.until = now + min(.seconds(3600), Doors.wait * Double(1 << doublings))
     }
-    failures[address] = entry
+    failures[origin] = entry
+  }
+
+  /// Counts a try to give the setup code, or says how long everybody has still to wait; `nil` = it may be tried. Whoever sits at the
+  /// machine itself waits for nobody else: there the owner comes in while strangers keep the others out.
+  mutating func tryCode(_ address: String, now: ContinuousClock.Instant) -> Duration? {
+    if ClientAddress.isLoopback(address) { return nil }
+    if let until = codes?.until, until > now { return until - now }
+    var entry = codes.flatMap { now - $0.last < .seconds(3600) ? $0 : nil } ?? Failures(last: now)
+    entry.count += 1
+    entry.last = now
+    if entry.count >= Doors.codeTries {
+      entry.until = now + min(Doors.longestCodeWait, Doors.codeWait * Double(1 << min(7, entry.count - Doors.codeTries)))
+    }
+    codes = entry
+    return nil
   }
 
   // MARK: Sessions
@@ -61,7 +99,7 @@ struct Doors: Sendable {
   /// A new login; its token is the cookie.
   mutating func begin(_ address: String, now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator) -> String
   {
-    failures[address] = nil
+    for origin in Doors.origins(address) { failures[origin.name] = nil }
     sessions = sessions.filter { Doors.isAlive($0.value, now) }
     if sessions.count >= Doors.room, let oldest = sessions.min(by: { $0.value.seen < $1.value.seen }) { sessions[oldest.key] = nil }
     let token = Doors.token(using: &generator)

@@ -16,16 +16,23 @@ struct ClientContext: RequestContext {
 protocol Pages: Sendable {
   /// Whether streams are to end.
   var isStopping: Bool { get }
-  /// Takes one of the places for pages that follow; `false` where none is free.
-  func enterStream() -> Bool
+  /// Takes one of the places for pages that follow; `false` where none is free for this client.
+  /// - Parameter client: its address; `nil` = it has none.
+  func enterStream(of client: String?) -> Bool
   /// Gives it back.
-  func leaveStream()
+  func leaveStream(of client: String?)
   /// Ends streams.
   func stop()
   /// Whether something can be posted there.
   func takesForms(_ path: String) -> Bool
   /// Answers a request.
   func respond(_ request: PageRequest) async -> PageResponse
+}
+
+/// Pages that nothing follows.
+extension Pages {
+  func enterStream(of client: String?) -> Bool { false }
+  func leaveStream(of client: String?) {}
 }
 
 /// From Hummingbird's requests to the site's and back: bounds, headers, streams.
@@ -66,7 +73,7 @@ struct FrontDoor: HTTPResponder {
     var response = FrontDoor.response(answer, isSecure: isSecure)
     switch answer.body {
     case .bytes: if request.method == .head { response.body = .init() }
-    case .stream(let make): if request.method != .head { return stream(response, make) }
+    case .stream(let make): if request.method != .head { return stream(response, to: context.address, make) }
     }
     return response
   }
@@ -84,13 +91,14 @@ struct FrontDoor: HTTPResponder {
     return Response(status: .init(code: answer.status), headers: headers, body: body)
   }
 
-  /// Everything comes from this server and nothing may frame it; nothing in a page is script or style by itself.
+  /// Everything comes from this server and nothing may frame it; nothing in a page is script or style by itself. Other sites are told no
+  /// referrer; under `no-referrer` browsers would say `Origin: null` of our own forms too, which is what another site's says.
   static let securityHeaders = [
     (
       "content-security-policy",
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
         + "base-uri 'none'; frame-ancestors 'none'"
-    ), ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer"),
+    ), ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"), ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "geolocation=(), camera=(), microphone=()"),
   ]
@@ -99,8 +107,8 @@ struct FrontDoor: HTTPResponder {
 
   /// Writes what a stream has each half second, and a sign of life where it has nothing. Nothing is queued: a client that is slow
   /// gets fewer and later states, one that takes nothing is cut off by `SlowClientHandler`.
-  private func stream(_ plain: Response, _ make: @Sendable @escaping () -> any EventStream) -> Response {
-    guard let place = StreamPlace(site) else {
+  private func stream(_ plain: Response, to client: String, _ make: @Sendable @escaping () -> any EventStream) -> Response {
+    guard let place = StreamPlace(site, of: client) else {
       return FrontDoor.response(.text("Too many pages follow already.\n", status: 503), isSecure: isSecure)
     }
     var response = plain
@@ -131,14 +139,16 @@ struct FrontDoor: HTTPResponder {
 /// that was never written because the client is gone.
 final class StreamPlace: Sendable {
   private let site: any Pages
+  private let client: String?
 
-  /// `nil` where none is free.
-  init?(_ site: any Pages) {
-    guard site.enterStream() else { return nil }
+  /// `nil` where none is free for this client.
+  init?(_ site: any Pages, of client: String? = nil) {
+    guard site.enterStream(of: client) else { return nil }
     self.site = site
+    self.client = client
   }
 
-  deinit { site.leaveStream() }
+  deinit { site.leaveStream(of: client) }
 }
 
 /// Something a page follows.

@@ -36,9 +36,7 @@ extension Site {
   func logIn(_ request: PageRequest) async -> PageResponse {
     let address = request.address
     if let seconds = secondsToWait(request) {
-      var refused = login(request, refusal: "Too many wrong passwords from this address: wait \(seconds) s.", status: 429)
-      refused.headers.append(("retry-after", String(seconds)))
-      return refused
+      return tooMany(request, "Too many wrong passwords from this address: wait \(seconds) s.", seconds)
     }
     let password = request.form["password"] ?? ""
     if passwords.isSet {
@@ -46,6 +44,13 @@ extension Site {
       withDoors { $0.failed(address, now: request.now) }
       guard await passwords.matches(password) else { return login(request, refusal: "Wrong password.", status: 401) }
     } else {
+      if let wait = withDoors({ $0.tryCode(address, now: request.now) }) {
+        let seconds = wait.components.seconds + 1
+        return tooMany(
+          request,
+          "Too many wrong codes have been given: everybody has to wait \(seconds) s. On the machine itself (127.0.0.1) nobody waits "
+            + "for others, and the program has another code whenever it is started again.", seconds)
+      }
       withDoors { $0.failed(address, now: request.now) }
       guard let code = setupCode, Doors.areEqual((request.form["code"] ?? "").trimmed, code) else {
         return login(request, refusal: "Wrong code.", status: 401)
@@ -60,6 +65,12 @@ extension Site {
     var response = PageResponse.redirect(Site.place(request.form["next"]))
     response.headers.append(beginSession(request).header)
     return response
+  }
+
+  private func tooMany(_ request: PageRequest, _ refusal: String, _ seconds: Int64) -> PageResponse {
+    var refused = login(request, refusal: refusal, status: 429)
+    refused.headers.append(("retry-after", String(seconds)))
+    return refused
   }
 
   /// Seconds that an address has to wait after wrong passwords; `nil` = it may try.

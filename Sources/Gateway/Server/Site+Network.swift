@@ -25,6 +25,7 @@ extension Site {
         <form method="post" action="/wifi" class="narrow"><input type="hidden" name="csrf" value="\(csrf)">
         <label for="ssid">Network</label><input id="ssid" name="ssid" maxlength="32" required autocomplete="off">
         <label for="psk">Password; empty for an open network</label><input id="psk" name="psk" type="password" maxlength="64" autocomplete="off">
+        <p><label><input type="checkbox" name="hidden"> A hidden network: it is not in the list</label></p>
         <div class="buttons"><button class="primary" type="submit">Connect</button></div>
         <p class="help">The network before stays set up until the new one works. Whoever reads this through LinkBMS-… loses the
         connection: these pages are then in the network that was chosen, or again in LinkBMS-… with the reason why not.</p></form>
@@ -66,7 +67,7 @@ extension Site {
         csrf.map { csrf -> HTML in
           """
           <form method="post" action="/wifi/name" class="narrow"><input type="hidden" name="csrf" value="\(csrf)">
-          <label for="name">Another name: small letters, digits, hyphens</label><input id="name" name="name" maxlength="63" required autocomplete="off">
+          <label for="name">Another name: letters, digits, hyphens, such as BMS1</label><input id="name" name="name" maxlength="63" required autocomplete="off">
           <div class="buttons"><button type="submit">Rename</button></div></form>
           """
         } ?? "<p class=\"notice\"><a href=\"/login?next=/wifi\">Log in</a> to change the name.</p>"
@@ -75,14 +76,14 @@ extension Site {
   }
 
   func rename(_ request: PageRequest) async -> PageResponse {
-    let label = request.form["name"] ?? ""
+    let label = (request.form["name"] ?? "").trimmed
     let problem = if let name { await name.rename(label) } else { await network.rename(label) }
     return await networkPage(request, notice: problem ?? "Renamed.", status: problem == nil ? 200 : 422)
   }
 
   func connect(_ request: PageRequest) async -> PageResponse {
     let name = request.form["ssid"] ?? ""
-    let problem = await network.connect(name, password: request.form["psk"] ?? "")
+    let problem = await network.connect(name, password: request.form["psk"] ?? "", isHidden: request.form["hidden"] != nil)
     let time = CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns))
     keep(joining: "The last network that was asked for, \(name.prefix(32)) at \(time) UTC: \(problem ?? "Connected.")")
     return await networkPage(request, notice: problem ?? "Connected.", status: problem == nil ? 200 : 422)

@@ -10,10 +10,10 @@ public final class Site: Pages, Sendable {
   public let setupCode: String?
 
   private let doors = Mutex(Doors())
-  private let streams = Atomic(0)
+  private let streams = Mutex(StreamPlaces())
   private let stopping = Atomic(false)
   /// Pages that may follow at one time.
-  static let streamRoom = 64
+  static let streamRoom = StreamPlaces.room
 
   /// The history, where one is kept.
   let archive: HistoryArchive?
@@ -26,6 +26,8 @@ public final class Site: Pages, Sendable {
   /// The name in the network, where one is claimed.
   let name: NetworkName?
   let version: String
+  /// How long a page waits for what becomes of a command.
+  let answerPatience: Duration
 
   /// - Parameters:
   ///   - bus: what `/bus` shows.
@@ -34,15 +36,18 @@ public final class Site: Pages, Sendable {
   ///   - network: what `/wifi` speaks to.
   ///   - name: the name in the network, which `/wifi` shows and changes; `nil` = the machine's own.
   ///   - version: the program's.
+  ///   - answerPatience: how long a page waits for what becomes of a command.
   public init(
     hub: SnapshotHub, passwords: PasswordFile, history: (any HistoryStore)? = nil, keeper: HistoryKeeper? = nil,
-    bus: BusWatcher? = nil, network: NetworkManager = NetworkManager(), name: NetworkName? = nil, version: String = ""
+    bus: BusWatcher? = nil, network: NetworkManager = NetworkManager(), name: NetworkName? = nil, version: String = "",
+    answerPatience: Duration = .seconds(2)
   ) {
     self.hub = hub
     self.bus = bus
     self.network = network
     self.name = name
     self.version = version
+    self.answerPatience = answerPatience
     archive = history.map { HistoryArchive($0) }
     self.keeper = keeper
     self.passwords = passwords
@@ -61,12 +66,8 @@ public final class Site: Pages, Sendable {
   var lastJoining: String? { joined.withLock { $0 } }
   func keep(joining text: String) { joined.withLock { $0 = text } }
 
-  func enterStream() -> Bool {
-    if streams.add(1, ordering: .relaxed).newValue <= Site.streamRoom { return true }
-    leaveStream()
-    return false
-  }
-  func leaveStream() { streams.subtract(1, ordering: .relaxed) }
+  func enterStream(of client: String?) -> Bool { streams.withLock { $0.enter(client) } }
+  func leaveStream(of client: String?) { streams.withLock { $0.leave(client) } }
 
   /// Looks at the logins.
   func withDoors<Result: Sendable>(_ body: (inout Doors) -> Result) -> Result { doors.withLock { body(&$0) } }
@@ -132,15 +133,15 @@ public final class Site: Pages, Sendable {
     case "/logout":
       withDoors { $0.close(token) }
       return .redirect("/")
-    case "/config": return save(request, session)
-    case "/config/preset-lfp": return preset(request, .lfp, session)
-    case "/config/preset-li-ion": return preset(request, .liIon, session)
+    case "/config": return await save(request)
+    case "/config/preset-lfp": return preset(request, .lfp)
+    case "/config/preset-li-ion": return preset(request, .liIon)
     case "/config/calibrate": return calibrate(request)
     case "/reset":
       return confirmation(
         request, .reset, title: "Reset BMS",
         lines: ["The contactors open, and stay open until communication with every module is established again."])
-    case "/confirm": return confirm(request, token)
+    case "/confirm": return await confirm(request, token)
     case "/password": return await changePassword(request)
     case "/wifi": return await connect(request)
     case "/wifi/name": return await rename(request)

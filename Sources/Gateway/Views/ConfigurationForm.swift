@@ -97,6 +97,11 @@ struct ConfigurationForm {
   /// The name of a sensor's checkbox: module 0…29, sensor 1…5.
   static func sensorName(_ module: Int, _ sensor: Int) -> String { "t-\(module)-\(sensor)" }
 
+  /// Puts what the controller says beside its field.
+  mutating func refuse(_ refusal: CommandRefusal) {
+    if let item = refusal.item { refusals[item, default: []].append(refusal.reason) } else { general.append(refusal.reason) }
+  }
+
   private mutating func judge(_ configuration: Configuration) {
     for violation in configuration.violations {
       let items = ConfigurationForm.items(of: violation)

@@ -9,6 +9,20 @@ struct ConfigurationPage {
   var csrf: String?
   /// What has just been done or refused.
   var notice: String?
+  /// What a person is to know of an item beside its help.
+  var notes: [ConfigurationItem: String] = [:]
+  /// Protocols that cannot be chosen now, and why.
+  var barred: [InverterProtocol: String] = [:]
+  /// What was typed for a calibration, and refused.
+  var entry: Entry?
+
+  /// A calibration that was refused.
+  struct Entry {
+    /// Which of the points.
+    var place: String
+    var typed: String
+    var refusal: String
+  }
 
   // Enter in a field presses the first button of its form: that is a Save of its own, not the one of a preset.
   func html() -> HTML {
@@ -22,8 +36,10 @@ struct ConfigurationPage {
       return
         "<fieldset><legend>\(group.name)</legend><div class=\"fields\">\(fields)</div>\(group.name == "Battery" ? presets : HTML.empty)</fieldset>\n"
     }
-    let problems =
-      form.general + (form.refusals.isEmpty ? [] : ["\(form.refusals.count) fields are refused; the reason stands below each."])
+    let count = form.refusals.count
+    let refused =
+      count == 1 ? "1 field is refused; the reason stands below it." : "\(count) fields are refused; the reason stands below each."
+    let problems = form.general + (count == 0 ? [] : [refused])
     let isLocked = csrf == nil
     let locked: HTML =
       isLocked
@@ -64,11 +80,10 @@ struct ConfigurationPage {
     let input: HTML
     if item == .inverterProtocol {
       let options = InverterProtocol.allCases.map { choice -> HTML in
-        let name = ConfigurationPage.protocolNames[choice.word] ?? choice.word
-        return choice.word == text
-          ? "<option value=\"\(choice.word)\" selected>\(name)</option>" : "<option value=\"\(choice.word)\">\(name)</option>"
+        let state: HTML = choice.word == text ? " selected" : barred[choice] == nil ? .empty : " disabled"
+        return "<option value=\"\(choice.word)\"\(state)>\(ConfigurationPage.name(choice))</option>"
       }
-      input = "<select id=\"\(row.key)\" name=\"\(row.key)\" aria-describedby=\"\(described)\">\(options)</select>"
+      input = "<select id=\"\(row.key)\" name=\"\(row.key)\" aria-describedby=\"\(described)\"\(invalid)>\(options)</select>"
     } else {
       input =
         "<input id=\"\(row.key)\" name=\"\(row.key)\" value=\"\(text)\" inputmode=\"decimal\" autocomplete=\"off\" maxlength=\"20\" aria-describedby=\"\(described)\"\(invalid)>"
@@ -77,10 +92,37 @@ struct ConfigurationPage {
     let error: HTML = refusals.isEmpty ? .empty : "<p class=\"error\" id=\"e-\(row.key)\">\(reasons)</p>"
     return """
       <div class="field"><label for="\(row.key)">\(ConfigurationPage.name(item))\(unit)</label>\(input)
-      <p class="help" id="h-\(row.key)">\(row.help) \(item.rangeText).</p>\(error)</div>
+      <p class="help" id="h-\(row.key)">\(row.help) \(item.rangeText).\(note(item))</p>\(error)</div>
 
       """
   }
+
+  private func note(_ item: ConfigurationItem) -> HTML {
+    let note: HTML = notes[item].map { " \($0)" } ?? .empty
+    return item == .inverterProtocol ? note + barrings : note
+  }
+
+  /// Which protocols cannot be chosen, those with one reason together.
+  private var barrings: HTML {
+    var lines: [(names: [String], reason: String)] = []
+    for choice in InverterProtocol.allCases {
+      guard let reason = barred[choice] else { continue }
+      let name = ConfigurationPage.name(choice)
+      if let place = lines.firstIndex(where: { $0.reason == reason }) {
+        lines[place].names.append(name)
+      } else {
+        lines.append(([name], reason))
+      }
+    }
+    let spans = lines.map { line -> HTML in
+      let names = line.names.joined(separator: ", ")
+      return " <span class=\"line\">Not to be chosen now: \(names): \(line.reason).</span>"
+    }
+    return "\(spans)"
+  }
+
+  /// A protocol as people know it.
+  private static func name(_ choice: InverterProtocol) -> String { protocolNames[choice.word] ?? choice.word }
 
   private static let protocolNames = [
     "none": "none", "deye": "Deye", "goodwe": "GoodWe", "pylontech": "Pylontech H2", "sofar1": "Sofar battery 1",
@@ -124,21 +166,26 @@ struct ConfigurationPage {
   private var calibration: HTML {
     let readings = snapshot?.readings
     let values = snapshot?.values
-    let rows: [(String, String, Int32?, String, String)] = [
-      ("current-low", "Current, low point", readings?.currentRaw, ParameterView.shown(values?.current_mA, 3, 3), "A"),
-      ("current-high", "Current, high point", readings?.currentRaw, ParameterView.shown(values?.current_mA, 3, 3), "A"),
-      ("v-in", "V-in", readings?.inputRaw, ParameterView.shown(values?.input_mV, 3, 3), "V"),
-      ("v-out", "V-out", readings?.outputRaw, ParameterView.shown(values?.output_mV, 3, 3), "V"),
+    let current = ParameterView.shown(values?.current_mA, 3, 3)
+    let rows: [(String, String, ConfigurationItem, Int32?, String, String)] = [
+      ("current-low", "Current, low point", .currentLow, readings?.currentRaw, current, "A"),
+      ("current-high", "Current, high point", .currentHigh, readings?.currentRaw, current, "A"),
+      ("v-in", "V-in", .inputHigh, readings?.inputRaw, ParameterView.shown(values?.input_mV, 3, 3), "V"),
+      ("v-out", "V-out", .outputHigh, readings?.outputRaw, ParameterView.shown(values?.output_mV, 3, 3), "V"),
     ]
-    let forms = rows.map { key, name, raw, value, unit -> HTML in
-      """
-      <form method="post" action="/config/calibrate" class="field">\(token)<input type="hidden" name="point" value="\(key)">
-      <label for="cal-\(key)">\(name): true value (\(unit))</label>
-      <input id="cal-\(key)" name="value" inputmode="decimal" autocomplete="off" maxlength="20" aria-describedby="calh-\(key)" \(csrf == nil ? "disabled" as HTML : .empty)>
-      <p class="help" id="calh-\(key)">Raw reading \(raw.map(String.init) ?? "–"), shown as \(value) \(unit).</p>
-      <button type="submit" \(csrf == nil ? "disabled" as HTML : .empty)>Calculate …</button></form>
+    let forms = rows.map { key, name, item, raw, value, unit -> HTML in
+      let refused = entry?.place == key ? entry : nil
+      let described = "calh-\(key)" + (refused == nil ? "" : " cale-\(key)")
+      let invalid: HTML = refused == nil ? .empty : " aria-invalid=\"true\""
+      let error: HTML = refused.map { "<p class=\"error\" id=\"cale-\(key)\">\($0.refusal)</p>" } ?? .empty
+      return """
+        <form method="post" action="/config/calibrate" class="field">\(token)<input type="hidden" name="point" value="\(key)">
+        <label for="cal-\(key)">\(name): true value (\(unit))</label>
+        <input id="cal-\(key)" name="value" value="\(refused?.typed ?? "")" inputmode="decimal" autocomplete="off" maxlength="20" aria-describedby="\(described)"\(invalid) \(csrf == nil ? "disabled" as HTML : .empty)>
+        <p class="help" id="calh-\(key)">Raw reading \(raw.map(String.init) ?? "–"), shown as \(value) \(unit).\(note(item))</p>\(error)
+        <button type="submit" \(csrf == nil ? "disabled" as HTML : .empty)>Calculate …</button></form>
 
-      """
+        """
     }
     return """
       <h2 id="calibration">Calibration</h2>

@@ -27,7 +27,7 @@ struct FleetView {
     func made(_ rank: Int, _ tone: String, _ status: String, _ why: String) -> Entry {
       Entry(name: facts.name, rank: rank, tone: tone, status: status, why: why, state: state, heard: facts.heard)
     }
-    if !facts.isOnline || now - facts.heard > silence {
+    if !facts.isOnline || facts.heard < now - silence {
       return made(0, "off", "offline", "nothing heard since \(HistoryPage.date(facts.heard)) UTC")
     }
     if state.connected == false { return made(1, "off", "Disconnected", "the gateway has lost the controller") }
@@ -38,6 +38,15 @@ struct FleetView {
     return made(3 + Int(status.rawValue), tone, status.word, state.reason ?? "")
   }
 
+  /// How many there are and whether all is well.
+  private var summary: String {
+    let (count, bad) = (entries.count, entries.filter { $0.tone != "good" }.count)
+    if count == 0 { return "No master has been heard yet." }
+    if count == 1 { return bad == 0 ? "1 master, in order." : "1 master, not in order." }
+    return bad == 0 ? "\(count) masters, all in order." : "\(count) masters, \(bad) of them not in order; the worst first."
+  }
+
+  /// The ids are the parts that the page's script takes over anew.
   func html(_ notice: String?) -> HTML {
     let rows = entries.map { entry -> HTML in
       func number(_ value: Double?, _ digits: Int) -> String {
@@ -51,14 +60,13 @@ struct FleetView {
 
         """
     }
-    let bad = entries.filter { $0.tone != "good" }.count
-    let empty: HTML = entries.isEmpty ? "<p>No master has been heard yet.</p>" : .empty
     return """
-      <h1>Fleet</h1>\(notice.map { "<p class=\"notice bad\" role=\"alert\">\($0)</p>" as HTML } ?? .empty)
-      <p role="status">\(entries.count) masters, \(bad) of them not in order; the worst first.</p>\(empty)
+      <h1>Fleet</h1><div id="notice">\(notice.map { "<p class=\"notice bad\" role=\"alert\">\($0)</p>" as HTML } ?? .empty)</div>
+      <p id="summary" role="status">\(summary)</p>
       <div class="scroll" role="region" aria-label="Masters" tabindex="0"><table class="fleet"><thead><tr><th scope="col">Master</th><th scope="col">Status</th>
       <th scope="col">SOC</th><th scope="col">Power</th><th scope="col">Cells</th><th scope="col">dV</th><th scope="col">Tmax</th><th scope="col">Why</th></tr></thead>
-      <tbody>\(rows)</tbody></table></div>
+      <tbody id="masters">\(rows)</tbody></table></div>
+      <noscript><p>The values are those of the moment the page was loaded.</p></noscript>
 
       """
   }

@@ -39,6 +39,14 @@ struct HTML: ExpressibleByStringInterpolation, ExpressibleByStringLiteral, Senda
   }
 }
 
+extension HTML {
+  /// `2026-01-01T00:00:00Z` for a person, with its zone; a script of the page may put it into the reader's.
+  static func time(_ moment: String) -> HTML {
+    let shown = moment.replacing("T", with: " ").replacing("Z", with: " UTC")
+    return "<time datetime=\"\(moment)\">\(shown)</time>"
+  }
+}
+
 /// What every page has around it.
 struct PageFrame {
   /// The pages of the menu.

@@ -54,7 +54,7 @@ struct HistoryPage {
     let later: HTML =
       range.upperBound < newest
       ? "<a href=\"\(path)?span=\(span.rawValue)&amp;end=\(range.upperBound + span.seconds)\">later ▶</a>" : .empty
-    let lines = events.map { "<li><time>\(HistoryPage.date($0.time_ns / 1_000_000_000))</time> \($0.text)</li>" as HTML }
+    let lines = events.map { "<li>\(HTML.time(DataJSON.time($0.time_ns))) \($0.text)</li>" as HTML }
     return """
       <h1>\(title)</h1>
       \(notice.map { "<p class=\"notice bad\" role=\"alert\">\($0)</p>" as HTML } ?? .empty)

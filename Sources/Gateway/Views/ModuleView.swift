@@ -8,9 +8,18 @@ struct ModuleView {
     static let lowest = Marks(rawValue: 1)
     static let highest = Marks(rawValue: 2)
     static let balancing = Marks(rawValue: 4)
+    /// Beyond a protect limit, broken or not answering.
     static let fault = Marks(rawValue: 8)
     /// A sensor that is not enabled: its value counts for nothing.
     static let unused = Marks(rawValue: 16)
+    /// Beyond an alarm limit; a module whose voltage is not the sum of its cells.
+    static let warning = Marks(rawValue: 32)
+
+    /// The mark of the worst of `flaws`.
+    static func worst(_ flaws: [ModuleFlaw]) -> Marks {
+      if flaws.contains(where: { $0.isFault }) { return .fault }
+      return flaws.isEmpty ? [] : .warning
+    }
   }
   /// A value of the matrix.
   struct Item {
@@ -19,6 +28,15 @@ struct ModuleView {
     /// Terminal of a cell (1…14), number of a sensor (1…5).
     var number: Int
     var marks: Marks
+    /// Why it is marked as a fault or a warning.
+    var flaws: [ModuleFlaw]
+
+    init(value: Int64, number: Int, marks: Marks, flaws: [ModuleFlaw]) {
+      self.value = value
+      self.number = number
+      self.marks = marks.union(.worst(flaws))
+      self.flaws = flaws
+    }
   }
 
   var chain: ChainNumber
@@ -26,6 +44,8 @@ struct ModuleView {
   var number: Int
   /// mV.
   var stack: Int64
+  /// What is wrong with the module as a whole.
+  var flaws: [ModuleFlaw]
   var cells: [Item]
   var sensors: [Item]
 
@@ -50,31 +70,34 @@ struct ModuleView {
     self.chain = chain
     number = module + 1
     stack = slot < readings.stacks.count ? Int64(readings.stacks[slot]) : 0
+    let own = readings.cells.dropFirst(first).prefix(count)
+    flaws = snapshot.moduleFlaws(stack: stack, cells: own, isLost: isLost)
     cells = ModuleView.terminals(count).enumerated().map { place, terminal in
       let number = first + place
-      var marks: Marks = isLost ? .fault : []
+      var marks: Marks = []
       if balanced & 1 << UInt16(place) != 0 { marks.insert(.balancing) }
       if values.hasCells {
         if number == Int(values.lowestCell.slot) { marks.insert(.lowest) }
         if number == Int(values.highestCell.slot) { marks.insert(.highest) }
       }
-      if let faulty = snapshot.faultyCell, faulty == number { marks.insert(.fault) }
-      return Item(value: number < readings.cells.count ? Int64(readings.cells[number]) : 0, number: terminal, marks: marks)
+      return Item(
+        value: number < readings.cells.count ? Int64(readings.cells[number]) : 0, number: terminal, marks: marks,
+        flaws: snapshot.cellFlaws(number, isLost: isLost))
     }
     let enabled = snapshot.configuration.sensors[slot]
-    let broken = readings.openSensors[slot] | readings.shortedSensors[slot]
     sensors = (0..<5).map { sensor in
       let number = slot * 5 + sensor
       let bit: UInt8 = 1 << UInt8(sensor)
       var marks: Marks = []
+      var flaws: [ModuleFlaw] = []
       if enabled & bit == 0 {
         marks = .unused
       } else {
-        if broken & bit != 0 || isLost { marks.insert(.fault) }
+        flaws = snapshot.sensorFlaws(slot, sensor, isLost: isLost)
         if let coldest = values.coldest, Int(coldest.slot) == number { marks.insert(.lowest) }
         if let hottest = values.hottest, Int(hottest.slot) == number { marks.insert(.highest) }
       }
-      return Item(value: Int64(readings.temperatures[number]), number: sensor + 1, marks: marks)
+      return Item(value: Int64(readings.temperatures[number]), number: sensor + 1, marks: marks, flaws: flaws)
     }
   }
 }
@@ -85,14 +108,6 @@ extension Snapshot {
     let lost = readings.lostModules[chain.index]
     let status = chain == .bms1 ? outputs.bms1 : outputs.bms2
     return status == .communicationError && (lost == 255 || module >= Int(lost))
-  }
-
-  /// The slot of the cell that a protect limit names.
-  fileprivate var faultyCell: Int? {
-    if case .limit(let kind, _, let slot, _, _) = reason, kind == .overvoltage || kind == .undervoltage || kind == .difference {
-      return Int(slot)
-    }
-    return nil
   }
 
   /// Charge voltage of the page: cell count × cell charge disable, 0.1 mV.

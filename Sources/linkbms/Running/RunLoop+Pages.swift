@@ -1,7 +1,6 @@
 import Analysis
 import Bus
 import Controller
-import Formats
 import Gateway
 import HostIO
 import Logging
@@ -25,91 +24,81 @@ extension RunLoop {
     for command in commands ?? [] { obey(command) }
   }
 
-  private mutating func obey(_ command: GatewayCommand) {
-    guard !isStopping else { return refuse("the command", "the run is ending") }
-    switch command {
+  private mutating func obey(_ order: NumberedCommand) {
+    guard !isStopping else { return refuse(order.number, "the command", "the run is ending") }
+    switch order.command {
     case .reset:
       runtime.reset()
-      answer("reset BMS: the contactors open, and everything is measured anew")
+      answer(order.number, "reset BMS: the contactors open, and everything is measured anew")
     // A hold of the run's own must not be ended by a page, and the engine knows only one.
-    case .hold, .release: refuse("hold or release", "a run knows neither; stop it where the contactors are to stay open")
-    case .configure(let configuration): save(configuration)
+    case .hold, .release:
+      refuse(order.number, "hold or release", "a run knows neither; stop it where the contactors are to stay open")
+    case .configure: save(order, "configuration")
+    case .calibrate: save(order, "calibration")
     }
   }
 
   /// Saves a configuration that may be taken over; it is taken over when it is on the disk.
-  private mutating func save(_ configuration: Configuration) {
+  private mutating func save(_ order: NumberedCommand, _ noun: String) {
     // It would wait behind the state.
-    if isDiskSilent { return refuse("the configuration", RunLoop.silence) }
-    guard pages?.saving == nil else { return refuse("the configuration", "another one is being saved; try again") }
-    let other = otherBattery(configuration)
-    if let other {
-      guard isForNextStart(other) else { return refuse("the configuration", words(other)) }
-    } else if let why = runtime.refusal(of: configuration) {
-      return refuse("the configuration", why)
+    if isDiskSilent { return refuse(order.number, "the \(noun)", RunLoop.silence) }
+    guard let changes = pages?.changes, pages?.saving == nil else {
+      return refuse(order.number, "the \(noun)", "another one is being saved; try again")
     }
-    pages?.isForNextStart = other != nil
-    pages?.saving = configuration
-    guard let path = configurationPath else { return saved(nil) }
-    let bytes = Array(ConfigurationFile.text(configuration).utf8)
-    files.submit(RunPages.configurationFile) { try AtomicFile.write(bytes, to: path) }
-  }
-
-  /// What makes the battery or its inverter another one: a program that runs never takes that over (`ControllerRuntime.refusal`).
-  private func otherBattery(_ configuration: Configuration) -> ConfigurationItem? {
-    guard !runtime.lacksConfiguration, configuration.violationCount == 0 else { return nil }
-    let old = runtime.engine.configuration
-    let items: [ConfigurationItem] = [.inverterProtocol, .bms1Slaves, .bms2Slaves, .bms1Cells, .bms2Cells, .cellCount]
-    return items.first { configuration[$0] != old[$0] }
-  }
-
-  /// Whether it may be saved for the next start. Not another protocol: with buses on the command line that do not go with it the program
-  /// would not start any more, and there would be no page to put that right.
-  private func isForNextStart(_ item: ConfigurationItem) -> Bool {
-    item != .inverterProtocol && configurationPath != nil && runtime.ordered.isEmpty && runtime.engine.outputs.contactors.isEmpty
-  }
-
-  /// What there is to do instead.
-  private func words(_ item: ConfigurationItem) -> String {
-    let what = "\(item.row.key) differs: the battery or its inverter is another, and that is asked for at the start only"
-    guard let path = configurationPath else { return what + "; start the program again with a file in which it stands (--config)" }
-    return what + "; edit \(path) and start the program again"
+    var isCalibration = false
+    if case .calibrate = order.command { isCalibration = true }
+    let saving: RunPages.Saving
+    switch changes.verdict(on: order.command, runtime.changeRules) {
+    case nil: return
+    case .refused(let refusal)?: return refuse(order.number, "the \(noun)", refusal.reason, item: refusal.item)
+    case .takeOver(let wanted)?:
+      saving = RunPages.Saving(number: order.number, noun: noun, configuration: wanted, isCalibration: isCalibration)
+    case .forNextStart(let wanted, let other)?:
+      saving = RunPages.Saving(number: order.number, noun: noun, configuration: wanted, other: other)
+    }
+    pages?.saving = saving
+    guard let path = changes.path else { return saved(nil) }
+    let (wanted, lines) = (saving.configuration, changes.lines)
+    files.submit(RunPages.configurationFile) { try ConfigurationOutput.write(wanted, to: path, lines: lines) }
   }
 
   /// What became of a configuration's file.
   mutating func saved(_ failure: String?) {
-    guard let configuration = pages?.saving else {
-      // The file that was put back.
-      if let failure { say(.error, "pages: the configuration's file cannot be put back: \(failure)") }
-      return
-    }
+    guard let saving = pages?.saving else { return }
     pages?.saving = nil
-    if let failure { return refuse("the configuration", "it cannot be saved: \(failure)") }
-    let place = configurationPath.map { "saved in \($0)" } ?? "kept until the end of the run"
-    if pages?.isForNextStart ?? false {
+    let (number, what, path) = (saving.number, "the \(saving.noun)", pages?.changes.path)
+    if let failure { return refuse(number, what, "it cannot be saved: \(failure)") }
+    let place = "\(saving.noun) " + (path.map { "saved in \($0)" } ?? "kept until the end of the run")
+    if let other = saving.other {
       pages?.isFileAhead = true
-      return answer("configuration \(place): in force when the program is started again, for it is another battery's")
+      let why = other == .inverterProtocol ? "it is for another inverter" : "it is another battery's"
+      return answer(number, "\(place): in force when the program is started again, for \(why)")
     }
-    guard let why = takeOver(configuration) else {
+    guard let why = putInForce(saving) else {
       let instead = (pages?.isFileAhead ?? false) ? "; what was saved for the next start is replaced by it" : ""
       pages?.isFileAhead = false
-      return answer("configuration \(place) and taken over\(instead)")
+      return answer(number, "\(place) and taken over\(instead)")
     }
     // The contactors have closed while the disk was written: the next start must not work by what was refused.
-    if let path = configurationPath {
-      files.submit(RunPages.configurationFile) { try AtomicFile.write(try InputFile.bytes(of: path + ".previous"), to: path) }
+    if let path {
+      files.submit(RunPages.formerFile) { try AtomicFile.write(try InputFile.bytes(of: path + ".previous"), to: path) }
     }
-    refuse("the configuration", why)
+    refuse(number, what, why)
   }
 
-  private mutating func answer(_ text: String) {
+  private mutating func putInForce(_ saving: RunPages.Saving) -> String? {
+    saving.isCalibration ? runtime.configure(saving.configuration, isCalibration: true) : takeOver(saving.configuration)
+  }
+
+  private mutating func answer(_ number: UInt64, _ text: String) {
     say(.notice, "pages: \(text)")
-    pages?.answer("\(Self.stamp) \(text)")
+    pages?.answer(CommandAnswer(number: number, text: "\(Self.stamp) \(text)"))
   }
 
-  private mutating func refuse(_ what: String, _ why: String) {
+  private mutating func refuse(_ number: UInt64, _ what: String, _ why: String, item: ConfigurationItem? = nil) {
     say(.warning, "pages: \(what) is refused: \(why)")
-    pages?.answer("\(Self.stamp) \(what) is refused: \(why)")
+    let refusal = CommandRefusal(item: item, reason: why)
+    pages?.answer(CommandAnswer(number: number, text: "\(Self.stamp) \(what) is refused: \(why)", refusal: refusal))
   }
 
   private static var stamp: String { CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns)).description }

@@ -3,16 +3,21 @@ import HostIO
 /// A unit file for systemd.
 enum ServiceUnit {
   /// The unit that starts this program with these words.
-  /// - Parameter secrets: files that the service's user cannot read: systemd, which is root, gives it a copy.
-  static func text(arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false)
-    -> String
-  {
+  /// - Parameters:
+  ///   - secrets: files that the service's user cannot read: systemd, which is root, gives it a copy.
+  ///   - port: where pages are served; `nil` = nowhere.
+  static func text(
+    arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false, port: Int? = nil
+  ) -> String {
     let program = FileNames.ownProgram ?? "/usr/local/bin/linkbms"
     let words = ([program] + arguments).map(quoted) + secrets.map { "\($0.option) %d/\($0.option.drop { $0 == "-" })" }
     let command = words.joined(separator: " ")
     let credentials = secrets.map { secret in
       "LoadCredential=\(secret.option.drop { $0 == "-" }):\(secret.path.replacing("%", with: "%%"))\n"
     }.joined()
+    // Ports below 1024, such as 80, are root's.
+    let bindsLow = port.map { (1..<1024).contains($0) } ?? false
+    let capabilities = "CAP_NET_RAW CAP_NET_ADMIN" + (bindsLow ? " CAP_NET_BIND_SERVICE" : "")
     return """
       [Unit]
       Description=LinkBMS battery controller
@@ -37,9 +42,9 @@ enum ServiceUnit {
       CPUSchedulingResetOnFork=yes
       LimitMEMLOCK=infinity
       OOMScoreAdjust=-900
-      # CAN sockets, and setting up the interface; nothing else.
-      AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
-      CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN
+      # CAN sockets, and setting up the interface\(bindsLow ? "; a port below 1024" : ""); nothing else.
+      AmbientCapabilities=\(capabilities)
+      CapabilityBoundingSet=\(capabilities)
       # A name that stays, though the user is made at each start: that of polkit's rule for the WiFi on the pages (README).
       DynamicUser=yes
       User=linkbms
@@ -62,6 +67,9 @@ enum ServiceUnit {
       WantedBy=multi-user.target
       """
   }
+
+  /// What a service records where nobody says how much: some 5 GB, hours. Without a limit it would fill the disk.
+  static let recording = (rotate: "100M", keep: 50)
 
   /// A word as systemd reads it.
   static func quoted(_ word: String) -> String {
