@@ -1,5 +1,6 @@
 #include "CReadline.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,10 +69,14 @@ static void line_finished(char *line) {
   rl_callback_handler_remove();
 }
 
-// While a line is being typed Ctrl-C is a key like any other: as a signal it would overtake the keys typed before it.
+static bool control_c_ends;
+
+// While a line is being typed Ctrl-C is a key like any other: as a signal it would overtake the keys typed before it. A question it
+// ends as a signal, whatever was typed before: as a key it would only end a sequence that a lone Esc has begun.
 static void take_terminal(int meta) {
   struct termios settings;
   rl_prep_terminal(meta);
+  if (control_c_ends) return;
   int descriptor = fileno(rl_instream ? rl_instream : stdin);
   if (tcgetattr(descriptor, &settings) != 0) return;
   settings.c_cc[VINTR] = _POSIX_VDISABLE;
@@ -80,7 +85,12 @@ static void take_terminal(int meta) {
 
 static int on_control_c(int count, int key) {
   (void)count, (void)key;
-  prompt_discard_line();
+  // Comes as a key to a question only where the terminal's own key for it is another.
+  if (control_c_ends) {
+    raise(SIGINT);
+  } else {
+    prompt_discard_line();
+  }
   return 0;
 }
 
@@ -112,7 +122,8 @@ void prompt_end(void) {
   completer_context = NULL;
 }
 
-void prompt_take(const char *prompt) {
+void prompt_take(const char *prompt, bool interruptible) {
+  control_c_ends = interruptible;
   free(finished_line);
   finished_line = NULL;
   state = prompt_open;
@@ -139,6 +150,17 @@ void prompt_discard_line(void) {
   rl_point = rl_mark = 0;
   rl_on_new_line();
   rl_redisplay();
+}
+
+void prompt_interrupted(void) {
+  rl_point = rl_end;
+  rl_redisplay();
+  fputs("^C", rl_outstream);
+  rl_crlf();
+  fflush(rl_outstream);
+  // A half-typed key sequence ends with it.
+  rl_free_line_state();
+  rl_callback_sigcleanup();
 }
 
 void prompt_write_above(const char *text, int length) {

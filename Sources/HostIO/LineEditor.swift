@@ -60,9 +60,15 @@ public final class LineEditor {
     prompt: String, endsOnInterrupt: Bool = false,
     waits: () -> (descriptors: [Int32], until_ns: Int64) = { ([], .max) }, idle: () -> String
   ) -> Event {
-    signals_clear_stop()
+    if endsOnInterrupt {
+      // It came while the question was printed, and is meant for it.
+      let stop = signals_stop()
+      if stop != 0 { return .stopped(signal: stop) }
+    } else {
+      signals_clear_stop()
+    }
     signals_catch_suspend(true)
-    prompt_take(prompt)
+    prompt_take(prompt, endsOnInterrupt)
     defer {
       prompt_release()
       signals_catch_suspend(false)
@@ -104,6 +110,7 @@ public final class LineEditor {
       signals_clear_stop()
       prompt_discard_line()
     } else if stop != 0 {
+      if stop == SIGINT { prompt_interrupted() }
       return stop
     }
     if signals_take_resize() { prompt_resized() }

@@ -21,8 +21,9 @@ void prompt_begin(const char *program, void *context, prompt_completer completer
 // Forgets the completer's context.
 void prompt_end(void);
 
-// Shows the prompt and takes the terminal; pairs with prompt_release.
-void prompt_take(const char *prompt);
+// Shows the prompt and takes the terminal; pairs with prompt_release. `interruptible`: Ctrl-C is SIGINT for this process, at once;
+// otherwise it drops the line being typed, in its turn among the keys.
+void prompt_take(const char *prompt, bool interruptible);
 // Puts the terminal back as it was.
 void prompt_release(void);
 // Feeds what the terminal has; call when it is readable.
@@ -36,6 +37,8 @@ const char *prompt_finished_line(void);
 
 // Drops the line being typed and shows a fresh prompt below (Ctrl-C).
 void prompt_discard_line(void);
+// Shows that Ctrl-C has ended the question; a half-typed key sequence is forgotten. Before prompt_release.
+void prompt_interrupted(void);
 // Writes text above the prompt; the line being typed, the cursor and the undo list stay as they are.
 void prompt_write_above(const char *text, int length);
 // The window changed its size.

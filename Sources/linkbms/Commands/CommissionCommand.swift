@@ -19,9 +19,12 @@ struct CommissionCommand: ToolCommand {
         + "\"close contactors\" was typed for it; on any doubt they open. The state is kept after every answer: after a crash --resume "
         + "goes on at the same step. With --can and --chain the system is real, as for 'linkbms run': the inverter's bus is only listened to "
         + "until the step that says otherwise, and a lost port or line, a late step, Ctrl-C, SIGTERM or a crash open the contactors, "
-        + "which stay open until the words are typed again. At any question: help, note TEXT, photo NAME, repeat, back, skip REASON, quit. A scripted answer "
-        + "is a line NAME: ANSWER, or a plain line for the next question; --dry-run shows the names. Exit status: 0 all steps passed; "
-        + "1 a step failed or was left; 2 could not do it.",
+        + "which stay open until the words are typed again. At the prompt the inverter's bus has to be armed first ('arm can0'), and no "
+        + "job may go on beside it. The file of --config is read at the start, at repeat and back, and before anything is written to it: "
+        + "what was edited there meanwhile is shown and counts, and steps that were judged by it are done again. The report keeps every "
+        + "attempt of a step with its times, and what contactors did. At any question: help, note TEXT, photo NAME, repeat, back, skip "
+        + "REASON, quit. A scripted answer is a line NAME: ANSWER, or a plain line for the next question; --dry-run shows the names. Exit "
+        + "status: 0 all steps passed; 1 a step failed or was left; 2 could not do it.",
       examples: [
         ("linkbms commission --list", "the sixteen steps"),
         ("linkbms commission --dry-run", "everything that would be asked, measured and done"),
@@ -48,7 +51,7 @@ struct CommissionCommand: ToolCommand {
   var answers: String?
   @Flag(help: "Where no answer is given take yes, or the default. Never confirms contactors or high voltage.")
   var yes = false
-  @Flag(help: "Go on with the kept state.")
+  @Flag(help: "Go on with the kept state, by what --config's file says now.")
   var resume = false
   @Flag(help: "Throw a kept state away and begin anew.")
   var restart = false
@@ -60,7 +63,7 @@ struct CommissionCommand: ToolCommand {
   var report: [String] = []
   @Option(
     help: ArgumentHelp(
-      "The configuration, with --can and --chain: read from here. Changes are written to this file, after each is confirmed.",
+      "The configuration: read from here if the file is there. Changes are written to it, after each is confirmed.",
       valueName: "file"),
     completion: .file(extensions: ["yaml"]))
   var config: String?
@@ -108,21 +111,25 @@ struct CommissionCommand: ToolCommand {
     let scenario = try scenario(in: &world)
     let plantName = simulate ?? system.chain.joined(separator: " + ")
     let path = try statePath()
+    if isLive { try checkPrompt(world.live) }
     let lock = try CommissioningSession.lock(path)
     defer { lock.release() }
     let kept = try keptState(path, plant: plantName)
-    let set = try configuration(kept, scenario, path, in: &world)
+    let (set, before, lines) = try configuration(kept, scenario, path, in: &world)
     var start = kept ?? CommissioningState()
     start.plant = plantName
-    let run = CommissioningRun(guide, library: library, configuration: set, state: start, isResumed: kept != nil)
+    // From here on it can be told whether somebody edits the file.
+    if start.configuration.isEmpty, let config, scenario == nil || InputFile.exists(config) {
+      start.configuration = ConfigurationFile.text(before ?? set)
+    }
+    var run = CommissioningRun(guide, library: library, configuration: before ?? set, state: start, isResumed: kept != nil)
+    run.isBasisUnknown = kept != nil && before == nil
+    let isEdited = before.map { !ConfigurationChange(from: $0, to: set).isEmpty } ?? false
     var session = CommissioningSession(
       run: run, text: text, statePath: path, configurationPath: config, saysYes: yes,
-      script: try script(guide))
+      script: try script(guide), edited: isEdited ? set : nil, lines: lines)
     if isLive {
-      guard !world.live.needsArm else {
-        throw WorldError(message: "a real system is commissioned from the command line, not from the prompt")
-      }
-      var plant = try live(plantName, set, scenario, statePath: path, library)
+      var plant = try live(plantName, set, lines, scenario, statePath: path, library)
       let result: Result<ExitStatus, any Error>
       do { result = .success(try session.go(&plant, in: &world)) } catch { result = .failure(error) }
       let ending: Result<Void, any Error>
@@ -169,33 +176,61 @@ struct CommissionCommand: ToolCommand {
     return scenario
   }
 
-  /// What the controller is set to at the start: as it was left, else as the file says, else as the scenario does.
+  /// At the prompt sending has to be allowed, and nothing may want the thread that stands at questions and in watches for minutes.
+  private func checkPrompt(_ hub: LiveHub) throws(WorldError) {
+    try system.checkArmed(hub)
+    guard hub.needsArm, hub.isBusy else { return }
+    throw WorldError(
+      message: "found jobs or an open live bus, expected nothing beside the commissioning of a real system: 'stop' and 'close' end "
+        + "them; --record keeps everything that passes")
+  }
+
+  /// What the controller is set to at the start: as the file says, for a person has edited it last; else as it was left; else as the
+  /// scenario has it. `before`: what it was set to when the state was kept, where that is known. `lines`: the file's digital lines.
   private func configuration(
     _ kept: CommissioningState?, _ scenario: Scenario?, _ path: String, in world: inout some World
-  ) throws -> Configuration {
-    if let kept, !kept.configuration.isEmpty {
-      let reading = ConfigurationFile.parse(kept.configuration, path: path)
-      if let complaint = reading.complaints.first {
-        throw WorldError(message: "\(path): the configuration in it: \(complaint); --restart begins anew")
-      }
-      return reading.configuration
-    }
-    if isLive, let config, InputFile.exists(config) {
+  ) throws -> (set: Configuration, before: Configuration?, lines: GPIOSection?) {
+    let isThere = config.map { InputFile.exists($0) } ?? false
+    let before = try configuration(in: kept, scenario, path, isNeeded: !isThere)
+    if let config, isThere {
       let reading = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: config), as: UTF8.self), path: config)
       if let problem = reading.problems.first {
         throw WorldError(message: "\(config): \(problem); 'linkbms config check' names everything")
       }
-      return reading.configuration
+      if kept == nil, !isLive { world.note("linkbms: the configuration is that of \(config), not the scenario's") }
+      return (reading.configuration, before, reading.gpio)
     }
-    if let scenario { return scenario.configuration }
+    if let before {
+      if let config {
+        world.note("linkbms: \(config) is not there: it goes on with what the state keeps, written when a change is confirmed")
+      }
+      return (before, before, nil)
+    }
+    if let scenario { return (scenario.configuration, nil, nil) }
     world.note("linkbms: \(config ?? "") is not there: it begins with the preset LFP and is written when a change is confirmed")
-    return Configuration()
+    return (Configuration(), nil, nil)
+  }
+
+  /// What was in force when the state was kept; `nil` = not known.
+  /// - Parameter isNeeded: whether nothing else says what the controller is set to.
+  private func configuration(
+    in kept: CommissioningState?, _ scenario: Scenario?, _ path: String, isNeeded: Bool
+  ) throws(WorldError) -> Configuration? {
+    guard let kept else { return nil }
+    // As the plant came. Of a real one an older program has kept nothing then.
+    guard !kept.configuration.isEmpty else { return scenario?.configuration }
+    let reading = ConfigurationFile.parse(kept.configuration, path: path)
+    guard let problem = reading.problems.first else { return reading.configuration }
+    guard isNeeded else { return nil }
+    throw WorldError(message: "\(path): the configuration in it: \(problem); --restart begins anew")
   }
 
   /// The controller on its ports, held open and mute.
   private func live(
-    _ name: String, _ configuration: Configuration, _ scenario: Scenario?, statePath: String, _ library: DefinitionLibrary
+    _ name: String, _ configuration: Configuration, _ lines: GPIOSection?, _ scenario: Scenario?, statePath: String,
+    _ library: DefinitionLibrary
   ) throws -> LivePlant {
+    let digital = try open(lines)
     let feed = PlantFeed(waits: system.speed != 1)
     let sink = RunLogHandler.Sink(isJournal: false) { line in feed.say(line.trimmed) }
     var handler = RunLogHandler(sink)
@@ -204,6 +239,7 @@ struct CommissionCommand: ToolCommand {
     // The state that 'linkbms run' goes on with.
     let engineState = (config ?? statePath) + ".state"
     var (settings, names) = system.settings(configuration, isSimulated: scenario != nil)
+    names[.gpio] = lines?.chip
     settings.isPersonHeld = true
     settings.isMute = true
     settings.state = SystemOptions.storedState(engineState, logger) ?? scenario?.state
@@ -218,8 +254,17 @@ struct CommissionCommand: ToolCommand {
     var loop = RunLoop(
       settings, parts, clock: RunClock(speed: system.speed), statePath: engineState, logger: logger, sink: sink, text: text,
       portNames: parts.ports.map(\.name))
+    loop.gpio = digital
     loop.feed = feed
     return LivePlant(name, loop, feed, configuration, links: links)
+  }
+
+  /// An input of the file keeps the contactors open here, too. The button is left alone: what it forgets and resets is a run's.
+  private func open(_ lines: GPIOSection?) throws(WorldError) -> RunGPIO? {
+    guard var lines else { return nil }
+    lines.wiring = lines.wiring.withoutButton
+    if lines.wiring.isEmpty { return nil }
+    return try GPIOOptions.open(lines, at: "\(config ?? ""): \(GPIOSection.key)")
   }
 
   private func script(_ guide: Guide) throws -> AnswerScript? {

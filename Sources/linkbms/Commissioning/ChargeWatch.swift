@@ -15,13 +15,15 @@ struct ChargeWatch: Sendable {
   private(set) var chargeMoved = 0.0
   private var began: Double?
   private var before: (time: Double, current: Double)?
+  /// s in which the battery was charged, and discharged.
+  private var charging = 0.0
+  private var discharging = 0.0
   private var firstCharge_mAh: Int32?
   private var last: PlantStep?
   private var overSince: Double?
   private var outputSince: Double?
   private var offlineSince: Double?
   private var oppositeSince: Double?
-  private var hasFlowed = false
 
   /// - Parameters:
   ///   - configuration: with the limits that hold during the watch.
@@ -38,12 +40,11 @@ struct ChargeWatch: Sendable {
     let values = step.engine.values
     let current = Double(values.current_mA) / 1000
     if firstCharge_mAh == nil { firstCharge_mAh = values.charge_mAh }
-    if let before { chargeMoved += before.current * (step.time - before.time) / 3600 }
+    if let before { count(before.current, for: step.time - before.time) }
     before = (step.time, current)
     last = step
     let difference = Double(values.difference) / 10_000
     largestDifference = max(largestDifference, difference)
-    if abs(current) > 1 { hasFlowed = true }
     if samples.last.map({ step.time - start - $0.time >= 5 }) ?? true {
       samples.append(
         ChargeSample(
@@ -51,6 +52,12 @@ struct ChargeWatch: Sendable {
           current: current, soc: Double(values.stateOfCharge) / 100))
     }
     return cells(values) ?? limits(step, current) ?? contactors(step) ?? direction(step, current)
+  }
+
+  private mutating func count(_ current: Double, for seconds: Double) {
+    chargeMoved += current * seconds / 3600
+    guard abs(current) > configuration.leastFlow(1, like: current) else { return }
+    if current > 0 { charging += seconds } else { discharging += seconds }
   }
 
   private func cells(_ values: DerivedValues) -> Doubt? {
@@ -97,7 +104,7 @@ struct ChargeWatch: Sendable {
 
   /// Charging lifts the voltage above that at rest, discharging lowers it: 1 mV a cell is more than noise.
   private mutating func direction(_ step: PlantStep, _ current: Double) -> Doubt? {
-    guard let rest, step.engine.values.hasCells, abs(current) > 2 else {
+    guard let rest, step.engine.values.hasCells, abs(current) > configuration.leastFlow(2, like: current) else {
       oppositeSince = nil
       return nil
     }
@@ -115,10 +122,22 @@ struct ChargeWatch: Sendable {
       failure: "voltage", text: "\(Number.text(current, 1, "A")), and the battery went \(Number.text(rise, 2, "V")) the other way")
   }
 
+  /// s that were watched.
+  private var watched: Double { (last?.time ?? 0) - (began ?? last?.time ?? 0) }
+  /// How much of the time the battery was charged, 0…1.
+  private var share: Double { watched > 0 ? charging / watched : 0 }
+  private var moved: String { "\(Number.text(chargeMoved, 2, "Ah")), charging \(Number.text(share * 100, 0, "%")) of the time" }
+
+  /// A first charge is one: more went in than out, and at most of the time something went in.
+  private var notCharged: Doubt? {
+    guard chargeMoved <= 0 || share < 0.5 else { return nil }
+    return Doubt(failure: chargeMoved < 0 && discharging > 0 ? "discharged" : "none", text: moved)
+  }
+
   /// At the end: what only the whole tells.
   func verdict() -> Doubt? {
-    guard hasFlowed else { return Doubt(failure: "none", text: "less than 1 A") }
     guard let last, let first = firstCharge_mAh else { return Doubt(failure: "none", text: "no step") }
+    if let notCharged { return notCharged }
     let counted = Double(Int64(last.engine.values.charge_mAh) - Int64(first)) / 1000
     if abs(chargeMoved) > 0.1, counted * chargeMoved < 0 || abs(counted - chargeMoved) > abs(chargeMoved) * 0.3 + 0.05 {
       return Doubt(
@@ -132,7 +151,7 @@ struct ChargeWatch: Sendable {
     let low = samples.map(\.low).min() ?? 0
     let high = samples.map(\.high).max() ?? 0
     return
-      "\(Number.text(chargeMoved, 2, "Ah")) in \(Number.text((samples.last?.time ?? 0) / 60, 0, "min")), cells \(Number.text(low, 3))…"
+      "\(moved), \(Number.text((samples.last?.time ?? 0) / 60, 0, "min")), cells \(Number.text(low, 3))…"
       + "\(Number.text(high, 3, "V")), at most \(Number.text(largestDifference, 3, "V")) apart, SOC \(Number.text(samples.first?.soc ?? 0, 1)) → "
       + Number.text(samples.last?.soc ?? 0, 1, "%")
   }

@@ -1,6 +1,6 @@
 /// Everything that is checked, and the ways in which it can fail: for each there is a hint in `Dissectors/commissioning.yaml`.
 enum CheckID: String, CaseIterable, Sendable {
-  case supply, pins
+  case supply, pins, bench
   case moduleVoltage = "module-voltage"
   case configuration, modules
   case cellsPerModule = "cells-per-module"
@@ -27,6 +27,7 @@ enum CheckID: String, CaseIterable, Sendable {
     switch self {
     case .supply: ["none", "low", "high"]
     case .pins: ["negative", "uneven", "range"]
+    case .bench: ["silent", "count", "cells", "sum"]
     case .moduleVoltage: ["high"]
     case .configuration: ["broken"]
     case .modules, .cellsPerModule, .preset, .capacity, .ntc, .sums, .vOut: ["differs"]
@@ -35,7 +36,7 @@ enum CheckID: String, CaseIterable, Sendable {
     case .cells: ["swapped", "broken", "unused", "low", "high"]
     case .spread: ["large"]
     case .chemistry: ["other"]
-    case .sensors: ["open", "shorted"]
+    case .sensors: ["open", "shorted", "none"]
     case .ambient: ["beta", "single"]
     case .bms1, .bms2: ["com-err", "reversed", "no-data", "protect", "off"]
     case .switchRating: ["voltage", "current"]
@@ -52,9 +53,19 @@ enum CheckID: String, CaseIterable, Sendable {
     case .precharge: ["timeout", "gain", "status", "refused"]
     case .opened: ["weld", "closed"]
     case .online: ["offline"]
-    case .direction: ["reversed", "none", "stopped"]
-    case .clamp: ["differs", "sign"]
-    case .firstCharge: ["status", "limits", "spread", "temperature", "soc", "voltage", "link", "output", "none"]
+    case .direction: ["reversed", "none", "stopped", "little"]
+    case .clamp: ["differs", "sign", "needed"]
+    case .firstCharge: ["status", "limits", "spread", "temperature", "soc", "voltage", "link", "output", "none", "discharged"]
+    }
+  }
+
+  /// Whether another check tells what this one has to leave open, so that nobody has to come back to its step: the supply is measured
+  /// again when there is a LinkPDU, what was not tried on the bench is looked at in the matrix, and where the voltage tells too little
+  /// of the current's direction the clamp meter must.
+  var isToldElsewhere: Bool {
+    switch self {
+    case .supply, .bench, .direction: true
+    default: false
     }
   }
 }

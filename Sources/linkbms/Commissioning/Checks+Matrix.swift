@@ -8,6 +8,10 @@ extension Checks {
   private var step: PlantStep? { observation?.last }
 
   func supply() -> CheckResult {
+    // The LinkPDU measures it, and is connected long after the first steps.
+    guard observation?.isPDUHeard == true else {
+      return .open(.supply, "cannot be told before the LinkPDU is connected, which measures it", "4.5–25 V")
+    }
     let volts = Double(step?.readings.supply_mV ?? 0) / 1000
     let measured = Number.text(volts, 1, "V")
     if volts <= 0 { return .failed(.supply, "none", "nothing", "4.5–25 V") }
@@ -16,15 +20,15 @@ extension Checks {
   }
 
   /// A chain's own status.
-  private func status(_ chain: ChainNumber) -> ChainStatus {
+  func status(_ chain: ChainNumber) -> ChainStatus {
     guard let outputs = step?.engine.outputs else { return .noData }
     return chain == .bms1 ? outputs.bms1 : outputs.bms2
   }
 
-  private var usedChains: [ChainNumber] { ChainNumber.allCases.filter { configuration.slaves($0) > 0 } }
+  var usedChains: [ChainNumber] { ChainNumber.allCases.filter { configuration.slaves($0) > 0 } }
 
   /// Channels that deliver no scan: their part of the matrix cannot be judged.
-  private var isMatrixThere: Bool {
+  var isMatrixThere: Bool {
     !usedChains.isEmpty && usedChains.allSatisfy { status($0) != .communicationError && status($0) != .noData }
   }
 
@@ -48,7 +52,7 @@ extension Checks {
   // MARK: Cells
 
   /// V of a module's cells.
-  private func volts(_ chain: ChainNumber, _ module: Int) -> [Double] {
+  func volts(_ chain: ChainNumber, _ module: Int) -> [Double] {
     guard let readings = step?.readings else { return [] }
     let count = configuration.cellsPerModule(chain)
     let first = chain.index * Readings.chainCells + module * count
@@ -56,7 +60,7 @@ extension Checks {
     return (first..<first + count).map { Double(readings.cells[$0]) / 10_000 }
   }
 
-  private var allModules: [(chain: ChainNumber, module: Int)] {
+  var allModules: [(chain: ChainNumber, module: Int)] {
     usedChains.flatMap { chain in (0..<configuration.slaves(chain)).map { (chain, $0) } }
   }
 
@@ -66,12 +70,12 @@ extension Checks {
   }
 
   /// A pattern of a wrong wire, and the module it is on.
-  private struct WireFault {
+  struct WireFault {
     var failure: String
     var place: String
   }
 
-  private var wireFault: WireFault? {
+  var wireFault: WireFault? {
     let all = allModules.flatMap { volts($0.chain, $0.module) }
     let usual = median(all.filter { $0 > 0.5 })
     guard usual > 0 else { return nil }
@@ -187,7 +191,36 @@ extension Checks {
       bad = (isOpen ? "open" : "shorted", "\(chain.word) module \(module + 1) T\(sensor + 1) \(isOpen ? "open" : "shorted")")
     }
     if let bad { return .failed(.sensors, bad.failure, bad.text, expected) }
-    return .passed(.sensors, count == 0 ? "none enabled" : "\(count) enabled, all connected", expected)
+    let unused =
+      moduleNames { connectedSensors($0) & ~configuration.sensors[$0] != 0 }.map { "; connected, not enabled: \($0)" } ?? ""
+    guard count > 0 else {
+      let confirmed = state.answer("no-sensors") == "no sensors"
+      return confirmed
+        ? .passed(.sensors, "none enabled, as confirmed\(unused)", expected)
+        : .failed(.sensors, "none", "none enabled\(unused)", "sensors, or the words that there are none")
+    }
+    let bare = moduleNames { configuration.sensors[$0] == 0 }.map { "; without any: \($0)" } ?? ""
+    return .passed(.sensors, "\(count) enabled, all connected\(bare)\(unused)", expected)
+  }
+
+  /// Inputs of a module slot at which there is a sensor, enabled or not, T1 in bit 0: neither open nor shorted, and the temperature is
+  /// one that a battery can have.
+  func connectedSensors(_ slot: Int) -> UInt8 {
+    guard let readings = step?.readings else { return 0 }
+    let broken = readings.openSensors[slot] | readings.shortedSensors[slot]
+    var mask: UInt8 = 0
+    for sensor in 0..<5 where broken & 1 << UInt8(sensor) == 0 && (-400...1000).contains(readings.temperatures[slot * 5 + sensor]) {
+      mask |= 1 << UInt8(sensor)
+    }
+    return mask
+  }
+
+  /// The modules whose slot is such a one; `nil` = none is.
+  private func moduleNames(where isIt: (Int) -> Bool) -> String? {
+    let found = allModules.filter { isIt($0.chain.index * 15 + $0.module) }
+    guard let first = found.first else { return nil }
+    let name = "\(first.chain.word) module \(first.module + 1)"
+    return found.count > 1 ? "\(name) and \(found.count - 1) more" : name
   }
 
   func ambient() -> CheckResult {

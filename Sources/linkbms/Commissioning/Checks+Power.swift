@@ -158,9 +158,9 @@ extension Checks {
     }
     let rise = loaded.voltage - rest
     let measured = "\(Number.text(loaded.current, 1, "A")), battery \(rise < 0 ? "" : "+")\(Number.text(rise, 2, "V"))"
-    // Less than 1 mV a cell is noise: then the clamp meter has to tell.
+    // Less than 1 mV a cell is noise: then the clamp meter has to tell (`clamp`).
     if abs(rise) < 0.001 * Double(max(1, configuration[.cellCount])) {
-      return .passed(.direction, measured + " (too little to tell)", expected)
+      return .open(.direction, measured + ": too little to tell", expected, failure: "little")
     }
     return rise * loaded.current < 0 ? .failed(.direction, "reversed", measured, expected) : .passed(.direction, measured, expected)
   }

@@ -18,13 +18,8 @@ extension CommissioningRun {
       return
     }
     var record = StepRecord(number: step.number, title: step.title)
-    if let before = state[step.number] {
-      record.attempts = before.attempts + (isResumed ? 0 : 1)
-      record.notes = before.notes
-      record.photos = before.photos
-      record.actions = before.actions
-      if isResumed { record.answers = before.answers }
-    }
+    record.began = now
+    if let before = state[step.number] { record.follow(before, isResumed: isResumed, now: now) }
     state[step.number] = record
     self.isResumed = isResumed
     show(.heading(step, count: guide.steps.count))
@@ -48,6 +43,7 @@ extension CommissioningRun {
         watch(time, reason)
       case .check(let ids): judge(ids)
       case .offer(let offer): propose(offer)
+      case .when(let condition, let count): stage += checks.holds(condition) ? 1 : count + 1
       case .close(let why): pending = .close(why)
       case .open:
         stage += 1
@@ -131,6 +127,10 @@ extension CommissioningRun {
 
   mutating func endWatch(_ seen: Observation) {
     isWatchingNow = false
+    if let edit {
+      self.edit = nil
+      return takeOver(edit)
+    }
     switch seen.watch {
     case .listen: heard = listener.verdict()
     case .close:
@@ -183,16 +183,27 @@ extension CommissioningRun {
   mutating func fail(_ why: String) {
     hold(why)
     state[state.step]?.verdict = .failed
+    state[state.step]?.ended = now
     if let record = state[state.step] { show(.verdict(record)) }
     pending = .again
     out.append(.save)
   }
 
+  /// A step fails by something that none of the guide's checks looks at.
+  mutating func fail(_ title: String, measured: String, expected: String, hint: String, why: String) {
+    let record = CheckRecord(title: title, verdict: .failed, measured: measured, expected: expected, hint: hint)
+    state[state.step]?.checks.append(record)
+    show(.check(record))
+    fail(why)
+  }
+
   mutating func finish() {
-    let isOpen = state[state.step]?.checks.contains { $0.verdict == .open } ?? false
+    let elsewhere = CheckID.allCases.filter(\.isToldElsewhere).compactMap { guide.checks[$0]?.title }
+    let isOpen = state[state.step]?.checks.contains { $0.verdict == .open && !elsewhere.contains($0.title) } ?? false
     // What is open comes again once the next step is passed; if that was passed already, it will not get better by waiting.
     if isOpen, state[state.step + 1]?.verdict == .passed { return fail("the step failed") }
     state[state.step]?.verdict = isOpen ? .deferred : .passed
+    state[state.step]?.ended = now
     finishShown()
   }
 
@@ -204,14 +215,16 @@ extension CommissioningRun {
       ? state.step + 1
       : guide.steps.first { state[$0.number].map { $0.verdict != .passed && $0.verdict != .skipped } ?? true }?.number
         ?? guide.steps.count + 1
-    state.step = next
     isResumed = false
-    if next > guide.steps.count {
-      end = .finished
-      out.append(.order(.configure(configuration)))
-      out.append(.save)
-    } else {
-      enter(isResumed: false)
+    guard next > guide.steps.count else {
+      state.step = next
+      return enter(isResumed: false)
     }
+    out.append(.order(.configure(configuration)))
+    // As long as it stands at the step that let them close: its record says that they opened.
+    hold("all steps are done")
+    state.step = next
+    end = .finished
+    out.append(.save)
   }
 }

@@ -56,8 +56,14 @@ struct CommissioningRun {
   var isWatchingNow = false
   /// Answers from before a crash may be used once more.
   var isResumed: Bool
+  /// Whether nobody knows what steps that are passed were judged by: an old state, or one whose configuration cannot be read.
+  var isBasisUnknown = false
   /// Whether a person has let the contactors close, and nobody has opened them since.
   var isPermitted = false
+  /// Taken over when the contactors had time to open.
+  var edit: Edit?
+  /// s since 1970, UTC, of what comes in next: whoever leads says it. `nil` = not known.
+  var now: Int64?
   var out: [Output] = []
 
   init(_ guide: Guide, library: DefinitionLibrary, configuration: Configuration, state: CommissioningState, isResumed: Bool) {
@@ -101,14 +107,19 @@ struct CommissioningRun {
   // MARK: In
 
   /// Begins, or goes on where the state stands. Contactors are held first, whatever was before.
-  mutating func start() -> [Output] {
-    // Nothing is said to the inverter before it was listened to and answered once.
-    out = [.order(.hold), .order(.mute(!mayTalk))]
-    enter(isResumed: isResumed)
+  /// - Parameter edit: what the configuration's file says by now, where the state was kept with something else; the plant has it already.
+  mutating func start(_ edit: Edit? = nil) -> [Output] {
+    out = [.order(.hold)]
     // What the state says last is what was known last: the program ended with contactors that it had let close.
     if let last = state[state.step]?.actions.last(where: { $0.hasPrefix("contactors: ") }), last == Self.closingConfirmed {
       note("contactors: opened, the program had ended: a LinkPDU without orders opens after 1 s")
     }
+    let stood = state.step
+    if let edit { adopt(edit) }
+    if isBasisUnknown { deferWhatWasChecked() }
+    // Nothing is said to the inverter before it was listened to and answered once.
+    out.append(.order(.mute(!mayTalk)))
+    enter(isResumed: isResumed && state.step == stood)
     proceed()
     return take()
   }
@@ -160,12 +171,9 @@ struct CommissioningRun {
   /// The plant has opened by itself and waits for a person: the step failed.
   mutating func revoked(_ why: String) {
     isWatchingNow = false
-    let record = CheckRecord(
-      title: "Nothing is in doubt while contactors are closed", verdict: .failed, measured: why, expected: "no doubt",
-      hint: "The contactors were opened at once and stay open. Put that right first, then repeat the step.")
-    state[state.step]?.checks.append(record)
-    show(.check(record))
-    fail(why)
+    fail(
+      "Nothing is in doubt while contactors are closed", measured: why, expected: "no doubt",
+      hint: "The contactors were opened at once and stay open. Put that right first, then repeat the step.", why: why)
   }
 
   mutating func take() -> [Output] {
@@ -196,7 +204,8 @@ struct CommissioningRun {
       enter(isResumed: false)
     case "back" where rest.isEmpty:
       hold("a step back")
-      state[state.step] = nil
+      // What it came to until here stays: it is done again when its turn comes.
+      state[state.step]?.ended = now
       state.step = max(1, state.step - 1)
       enter(isResumed: false)
     case "skip": skip(rest)
@@ -216,6 +225,7 @@ struct CommissioningRun {
     for warning in step.warnings { show(.warning(warning)) }
     if let question, !question.hint.isEmpty { say(question.hint) }
     say("At any question: note TEXT, photo NAME, repeat, back, skip REASON, quit (keeps the state), help.")
+    say("repeat and back read the configuration's file (--config) again: change it with 'linkbms config set --file'.")
   }
 
   mutating func skip(_ reason: String) {
@@ -223,6 +233,7 @@ struct CommissioningRun {
     guard step.isOptional || !reason.isEmpty else { return say("skip REASON: say why, it stands in the report.") }
     hold("the step is skipped")
     state[state.step]?.verdict = .skipped
+    state[state.step]?.ended = now
     state[state.step]?.reason = reason.isEmpty ? "optional" : reason
     finishShown()
   }
@@ -250,14 +261,24 @@ struct CommissioningRun {
         return
       }
       say("The contactors stay open: \(missing).")
-      fail(missing)
+      fail(
+        "The contactors may close", measured: missing, expected: "every safety step passed, a configuration that keeps all rules",
+        hint: "Put that right first: 'back' leads to the step before.", why: missing)
     case .offer(let proposal):
       guard let given = question.answer(typed) else { return say("Expected \(question.expected).") }
       pending = nil
       stage += 1
       record(question, given)
       guard given == "yes" else { return }
+      let couldTalk = mayTalk
+      switch proposal.offer {
+      case .bench: state.keepSensors(of: configuration)
+      case .configuration: state.sensors = []
+      default: break
+      }
+      deferLaterSteps(than: state.step, judgedBy: ConfigurationChange(from: configuration, to: proposal.configuration))
       configuration = proposal.configuration
+      if couldTalk, !mayTalk { out.append(.order(.mute(true))) }
       state.configuration = ConfigurationFile.text(configuration)
       for line in proposal.lines { note(line) }
       out += [.order(.configure(limited)), .write(configuration)]
@@ -280,12 +301,9 @@ struct CommissioningRun {
 
   mutating func accept(_ question: Question, _ given: String) {
     guard question.wanted.isEmpty || question.wanted.contains(given) else {
-      let record = CheckRecord(
-        title: question.text, verdict: .failed, measured: given, expected: question.wanted.joined(separator: " or "),
-        hint: question.hint)
-      state[state.step]?.checks.append(record)
-      show(.check(record))
-      return fail("the step failed")
+      return fail(
+        question.text, measured: given, expected: question.wanted.joined(separator: " or "), hint: question.hint,
+        why: "the step failed")
     }
     stage += 1
   }

@@ -12,10 +12,17 @@ struct CommissioningSession {
   let configurationPath: String?
   let saysYes: Bool
   var script: AnswerScript?
+  /// What the configuration's file says at the start, where the state was kept with something else.
+  private let edited: Configuration?
+  /// The digital lines that the configuration's file named at the start.
+  private let lines: GPIOSection?
 
   init(
-    run: CommissioningRun, text: CommissionText, statePath: String, configurationPath: String?, saysYes: Bool, script: AnswerScript?
+    run: CommissioningRun, text: CommissionText, statePath: String, configurationPath: String?, saysYes: Bool,
+    script: AnswerScript?, edited: Configuration? = nil, lines: GPIOSection? = nil
   ) {
+    self.edited = edited
+    self.lines = lines
     self.run = run
     self.text = text
     self.statePath = statePath
@@ -27,8 +34,10 @@ struct CommissioningSession {
   /// Until all is done, or nobody answers any more.
   mutating func go(_ plant: inout some CommissioningPlant, in world: inout some World) throws -> ExitStatus {
     do {
-      try obey(run.start(), &plant, in: &world)
+      takeTime()
+      try obey(run.start(edited.map { edit($0) }), &plant, in: &world)
       while run.end == nil {
+        takeTime()
         if world.isInterrupted {
           try obey(run.leave("a signal ended the program"), &plant, in: &world)
           break
@@ -49,8 +58,13 @@ struct CommissioningSession {
           throw WorldError(
             message: "no answer to \(run.step.number).\(question.id): \(question.text) The state is kept; --resume goes on here")
         }
+        takeTime()
         try tell(&plant, in: &world)
-        try obey(run.answer(line), &plant, in: &world)
+        if let outputs = edits(question, line) {
+          try obey(outputs, &plant, in: &world)
+        } else {
+          try obey(run.answer(line), &plant, in: &world)
+        }
       }
     } catch {
       // Whatever went wrong, the contactors open, and the state says so where it can be written.
@@ -81,6 +95,31 @@ struct CommissioningSession {
       }
     }
     try world.flush()
+  }
+
+  /// The run itself reads no clock.
+  private mutating func takeTime() { run.now = PortPoller.wallClock_ns / 1_000_000_000 }
+
+  // MARK: The configuration's file
+
+  private func edit(_ wanted: Configuration, goesBack: Bool = false) -> CommissioningRun.Edit {
+    CommissioningRun.Edit(configuration: wanted, file: configurationPath ?? "the configuration", goesBack: goesBack)
+  }
+
+  /// What comes of an answer where the file says something else than what is in force; `nil` = the answer counts as it is. The file is
+  /// looked at when a step begins again, and before anything is written to it.
+  private mutating func edits(_ question: Question, _ line: String) -> [CommissioningRun.Output]? {
+    let goesBack = line.trimmed == "back"
+    let isWritten = question.id.hasPrefix("offer-") && question.answer(line) == "yes"
+    guard goesBack || isWritten || line.trimmed == "repeat" else { return nil }
+    guard let configurationPath, InputFile.exists(configurationPath) else { return nil }
+    let wanted: Configuration
+    do throws(WorldError) { wanted = try ConfigurationInput.read(configurationPath) } catch {
+      return goesBack ? nil : run.refused(error.message)
+    }
+    guard !ConfigurationChange(from: run.configuration, to: wanted).isEmpty else { return nil }
+    if let violation = wanted.violations.first { return goesBack ? nil : run.refused("\(configurationPath): \(violation)") }
+    return run.edited(edit(wanted, goesBack: goesBack))
   }
 
   /// Keeps a second commissioning away from the state file.
@@ -117,11 +156,7 @@ struct CommissioningSession {
     guard let configurationPath else {
       return try world.print("  In force; written to no file, since --config names none.")
     }
-    do throws(HostError) {
-      try AtomicFile.write(Array(ConfigurationFile.text(configuration).utf8), to: configurationPath)
-    } catch {
-      throw WorldError(message: error.description)
-    }
+    try ConfigurationOutput.write(configuration, to: configurationPath, lines: lines)
     try world.print("  In force and written to \(configurationPath).")
   }
 

@@ -32,6 +32,8 @@ enum DryRun {
       return text.wrapped(
         "would ask contactors: type \"\(ContactorPermission.words)\"; only then would the contactors close \(why)", indent: 2)
     case .open: return ["  would open the contactors"]
+    case .when(let condition, let count):
+      return text.wrapped("only \(condition.words), the next \(count == 1 ? "one" : "\(count)"):", indent: 2)
     case .limits(.none): return ["  would allow the inverter no current"]
     case .limits(.reduced): return ["  would reduce the limits to 20 %, at most 10 A"]
     case .limits(.full): return ["  would restore the limits"]

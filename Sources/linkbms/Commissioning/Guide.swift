@@ -27,6 +27,22 @@ struct Guide: Sendable {
     case close(String)
     case open
     case limits(Limits)
+    /// The `count` stages behind it come only where something holds.
+    case when(Condition, count: Int)
+  }
+
+  /// What a part of a step may depend on.
+  enum Condition: String, CaseIterable, Sendable {
+    case bench
+    case noSensors = "no-sensors"
+
+    /// Where it holds, for people.
+    var words: String {
+      switch self {
+      case .bench: "where single modules are tried on the bench"
+      case .noSensors: "where no temperature sensor is enabled"
+      }
+    }
   }
 
   /// What the inverter is allowed.
@@ -43,7 +59,7 @@ struct Guide: Sendable {
 
   /// A change that would put something right.
   enum Offer: String, CaseIterable, Sendable {
-    case configuration, `protocol`, vIn = "v-in", zeroCurrent = "zero-current", vOut = "v-out", current
+    case bench, configuration, sensors, `protocol`, vIn = "v-in", zeroCurrent = "zero-current", vOut = "v-out", current
   }
 
   /// Words of a check.
@@ -109,16 +125,43 @@ struct Guide: Sendable {
       case "warnings": step.warnings = value.texts(key, &problems)
       case "optional": step.isOptional = value.text(key, &problems) == "true"
       case "safety": step.isSafety = value.text(key, &problems) == "true"
-      case "stages":
-        for stage in value.items(key, &problems) {
-          for (kind, node) in stage.pairs("a stage", &problems) {
-            if let stage = self.stage(kind, node, &problems) { step.stages.append(stage) }
-          }
-        }
+      case "stages": step.stages = stages(value, key, &problems)
       default: problems.append(value.problem(.unknownKey, "unknown key \"\(key)\""))
       }
     }
     return step
+  }
+
+  private static func stages(_ node: YAMLNode, _ key: String, _ problems: inout [DefinitionProblem]) -> [Stage] {
+    var stages: [Stage] = []
+    for stage in node.items(key, &problems) {
+      for (kind, node) in stage.pairs("a stage", &problems) {
+        if kind == "when" {
+          stages += conditional(node, &problems)
+        } else if let stage = self.stage(kind, node, &problems) {
+          stages.append(stage)
+        }
+      }
+    }
+    return stages
+  }
+
+  /// What they depend on, then the stages.
+  private static func conditional(_ node: YAMLNode, _ problems: inout [DefinitionProblem]) -> [Stage] {
+    var condition: Condition?
+    var inner: [Stage] = []
+    for (key, value) in node.pairs("when", &problems) {
+      switch key {
+      case "that": condition = value.word(key, as: Condition.self, &problems)
+      case "stages": inner = stages(value, key, &problems)
+      default: problems.append(value.problem(.unknownKey, "unknown key \"\(key)\""))
+      }
+    }
+    guard let condition else {
+      problems.append(node.problem(.missing, "when: that is missing"))
+      return inner
+    }
+    return [.when(condition, count: inner.count)] + inner
   }
 
   private static func stage(_ kind: String, _ node: YAMLNode, _ problems: inout [DefinitionProblem]) -> Stage? {

@@ -2,6 +2,15 @@ import Bus
 import Controller
 import Simulation
 
+extension Configuration {
+  /// From which current on (A) it counts as flowing: `most`, or half of what is allowed in its direction where that is less, and never
+  /// what a sensor may show at rest (0.3 A).
+  func leastFlow(_ most: Double, like current: Double) -> Double {
+    let limit = Double(self[current < 0 ? .dischargeCurrentMax : .chargeCurrentMax]) / 1000
+    return min(most, max(0.35, limit / 2))
+  }
+}
+
 /// What a stage of watching saw: gathered step by step, judged at its end.
 struct Observation: Sendable {
   /// A point of the precharge curve.
@@ -85,9 +94,11 @@ struct Observation: Sendable {
       }
     }
     if values.hasCells {
-      if abs(current) < 0.5 {
+      // By the limits in force: a small battery never sees the currents of a large one.
+      let configuration = step.engine.configuration
+      if abs(current) < configuration.leastFlow(0.5, like: current) {
         if loadedCount == 0 { restVoltage = pack }
-      } else if abs(current) > 2 {
+      } else if abs(current) > configuration.leastFlow(2, like: current) {
         loadedCount += 1
         loadedCurrent += current
         loadedVoltage += pack

@@ -14,7 +14,9 @@ extension Checks {
   /// What would put something right; `nil` where nothing is wrong, or a line that says why it cannot be offered.
   func proposal(_ offer: Guide.Offer) -> (proposal: Proposal?, refusal: String?) {
     switch offer {
+    case .bench: benchOffer()
     case .configuration: configurationOffer()
+    case .sensors: sensorsOffer()
     case .protocol: protocolOffer()
     case .vIn: inputOffer()
     case .zeroCurrent: zeroOffer()
@@ -35,7 +37,11 @@ extension Checks {
       }
     }
     wanted[.cellCount] = wanted[.bms1Slaves] &* wanted[.bms1Cells] &+ wanted[.bms2Slaves] &* wanted[.bms2Cells]
-    for module in 0..<30 where module % 15 >= wanted.slaves(module < 15 ? .bms1 : .bms2) { wanted.setSensors(0, ofModule: module) }
+    for module in 0..<30 {
+      // What the bench has taken away comes back with its module: an enabled sensor that is open may have a broken wire.
+      let isThere = module % 15 < wanted.slaves(module < 15 ? .bms1 : .bms2)
+      wanted.setSensors(isThere ? wanted.sensors[module] | state.keptSensors(module) : 0, ofModule: module)
+    }
     if let chemistry = state.answer("chemistry"), (chemistry == "lfp") != wanted.isLFP {
       wanted.apply(chemistry == "lfp" ? .lfp : .liIon)
       wanted[.differenceAlarm] = Configuration(preset: chemistry == "lfp" ? .lfp : .liIon)[.differenceAlarm]
@@ -49,10 +55,61 @@ extension Checks {
     return changed(.configuration, to: wanted)
   }
 
+  /// One module alone on BMS1.
+  private func benchOffer() -> (Proposal?, String?) {
+    guard let cells = state.number("bench-cells") else { return (nil, nil) }
+    var wanted = configuration
+    wanted[.bms1Slaves] = 1
+    wanted[.bms2Slaves] = 0
+    wanted[.bms1Cells] = Number.int32(cells)
+    wanted[.cellCount] = wanted[.bms1Cells]
+    for module in 1..<30 { wanted.setSensors(0, ofModule: module) }
+    return changed(.bench, to: wanted)
+  }
+
+  /// The sensors that are connected. One that is enabled is never taken away: if it is open, its wire may be broken.
+  private func sensorsOffer() -> (Proposal?, String?) {
+    guard isMatrixThere else { return (nil, nil) }
+    var wanted = configuration
+    for (chain, module) in allModules {
+      let slot = chain.index * 15 + module
+      wanted.setSensors(configuration.sensors[slot] | connectedSensors(slot), ofModule: slot)
+    }
+    return changed(.sensors, to: wanted)
+  }
+
+  /// Sensors that change: neighbouring modules with the same change in one line.
+  private func sensorLines(to wanted: Configuration) -> [String] {
+    func names(_ mask: UInt8) -> String {
+      let names = (0..<5).filter { mask & 1 << UInt8($0) != 0 }.map { "T\($0 + 1)" }
+      return names.isEmpty ? "none" : names.joined(separator: ", ")
+    }
+    var lines: [String] = []
+    for chain in ChainNumber.allCases {
+      var groups: [(first: Int, last: Int, change: String)] = []
+      for module in 0..<15 {
+        let slot = chain.index * 15 + module
+        guard configuration.sensors[slot] != wanted.sensors[slot] else { continue }
+        let change = "\(names(configuration.sensors[slot])) → \(names(wanted.sensors[slot]))"
+        if let before = groups.last, before.last == module - 1, before.change == change {
+          groups[groups.count - 1].last = module
+        } else {
+          groups.append((module, module, change))
+        }
+      }
+      for group in groups {
+        let place = group.first == group.last ? "module \(group.first + 1)" : "modules \(group.first + 1)–\(group.last + 1)"
+        lines.append("\(chain.word) \(place), sensors enabled: \(group.change)")
+      }
+    }
+    return lines
+  }
+
   private func changed(_ offer: Guide.Offer, to wanted: Configuration) -> (Proposal?, String?) {
-    let lines = ConfigurationItem.allCases.filter { configuration[$0] != wanted[$0] }.map {
+    let items = ConfigurationItem.allCases.filter { configuration[$0] != wanted[$0] }.map {
       "\($0.row.key): \($0.textWithUnit(configuration[$0])) → \($0.textWithUnit(wanted[$0]))"
     }
+    let lines = items + sensorLines(to: wanted)
     guard !lines.isEmpty else { return (nil, nil) }
     if let violation = wanted.violations.first {
       return (nil, "Your answers cannot be put into the configuration as they are: \(violation)")

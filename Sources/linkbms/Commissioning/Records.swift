@@ -19,7 +19,7 @@ struct StepRecord: Sendable, Equatable {
     case passed, failed
     /// Left out by the person, with a reason.
     case skipped
-    /// It comes again after the next step.
+    /// It comes again: after the next step, or because what it was judged by is another now.
     case deferred
   }
 
@@ -30,19 +30,67 @@ struct StepRecord: Sendable, Equatable {
     var answer: String
   }
 
+  /// A time that the step was tried before.
+  struct Attempt: Sendable, Equatable {
+    /// From 1.
+    var number: Int
+    var verdict: Verdict
+    /// s since 1970, UTC; `nil` = not known.
+    var began: Int64?
+    var ended: Int64?
+    var checks: [CheckRecord] = []
+    var answers: [Answer] = []
+    var reason = ""
+  }
+
   var number: Int
   var title: String
   var verdict = Verdict.begun
   /// Times it was begun.
   var attempts = 1
+  /// When this attempt began and ended, s since 1970, UTC; `nil` = not known, or not yet.
+  var began: Int64?
+  var ended: Int64?
   var checks: [CheckRecord] = []
   var answers: [Answer] = []
   var notes: [String] = []
   var photos: [String] = []
   /// What was done: contactors, calibrations, changes of the configuration.
   var actions: [String] = []
-  /// Why it was left out.
+  /// Why it was left out, or comes again.
   var reason = ""
+  /// What came out before this attempt, oldest first.
+  var earlier: [Attempt] = []
+}
+
+extension StepRecord {
+  /// More than anybody tries; a state is read back with no more.
+  static let mostAttempts = 1_000_000
+
+  /// The step begins again: what belongs to it stays with it, and what the attempt before came to is kept.
+  /// - Parameters:
+  ///   - isResumed: the program had ended in it: its answers may be used once more.
+  ///   - now: s since 1970; `nil` = not known.
+  mutating func follow(_ before: StepRecord, isResumed: Bool, now: Int64?) {
+    notes = before.notes
+    photos = before.photos
+    actions = before.actions
+    earlier = before.earlier
+    if isResumed { answers = before.answers }
+    // Who comes back to questions goes on with them; who comes back to results makes them anew.
+    if isResumed, before.verdict == .begun, before.checks.isEmpty {
+      attempts = before.attempts
+      began = before.began
+      return
+    }
+    attempts = min(StepRecord.mostAttempts, before.attempts + 1)
+    began = now
+    guard before.verdict != .begun || !before.checks.isEmpty || !before.answers.isEmpty else { return }
+    earlier.append(
+      Attempt(
+        number: before.attempts, verdict: before.verdict, began: before.began, ended: before.ended ?? now, checks: before.checks,
+        answers: before.answers, reason: before.reason))
+  }
 }
 
 /// A moment of the first charge.
@@ -67,6 +115,8 @@ struct CommissioningState: Sendable, Equatable {
   var step = 1
   /// The configuration in force, as its file has it; empty = as the plant came.
   var configuration = ""
+  /// Sensors that were enabled before the bench left one module: a mask for each of the 30; empty = the bench has taken none away.
+  var sensors: [UInt8] = []
   var records: [StepRecord] = []
   /// V-out over V-in of the last precharge.
   var curve: [Observation.Point] = []
@@ -82,6 +132,14 @@ struct CommissioningState: Sendable, Equatable {
       records.insert(newValue, at: place)
     }
   }
+
+  /// Keeps the sensors of a configuration beside those that are kept already.
+  mutating func keepSensors(of configuration: Configuration) {
+    sensors = (0..<30).map { configuration.sensors[$0] | keptSensors($0) }
+  }
+
+  /// The sensors that were enabled on a module, from 0, before the bench.
+  func keptSensors(_ module: Int) -> UInt8 { sensors.indices.contains(module) ? sensors[module] : 0 }
 
   /// An answer of any step.
   func answer(_ id: String) -> String? {

@@ -12,10 +12,11 @@ struct CommissionPage {
     body += "<table><tbody>"
     for fact in report.identity { body += "<tr><td>\(escaped(fact.part))</td><td>\(escaped(fact.text))</td></tr>" }
     body += "</tbody></table>\n"
-    body += "<table><thead><tr><th>Step</th><th></th><th>Verdict</th></tr></thead><tbody>\n"
+    body += "<table><thead><tr><th>Step</th><th></th><th>Verdict</th><th>Time</th></tr></thead><tbody>\n"
     for record in report.state.records {
       body += "<tr><td>\(record.number)</td><td>\(escaped(record.title))</td><td class=\(record.verdict.rawValue)>"
-      body += "\(record.verdict.rawValue)\(record.reason.isEmpty ? "" : ": " + escaped(record.reason))</td></tr>\n"
+      body += "\(record.verdict.rawValue)\(record.reason.isEmpty ? "" : ": " + escaped(record.reason))</td>"
+      body += "<td class=soft>\(record.span)</td></tr>\n"
     }
     body += "</tbody></table>\n"
     for record in report.state.records { body += section(record) }
@@ -39,6 +40,7 @@ struct CommissionPage {
     --a:#79b8ff;--b:#ff7b72}}
     body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
     main{max-width:60rem;margin:0 auto;padding:1rem}h1{font-size:1.4rem}h2{margin-top:2rem;font-size:1.15rem}
+    h3{font-size:1rem;margin-bottom:.3rem}
     .facts,.soft{color:var(--soft)}table{border-collapse:collapse;width:100%}
     th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line)}
     .passed{color:var(--good)}.failed{color:var(--bad)}.hint{border-left:.3rem solid var(--bad);padding-left:.6rem;margin:.4rem 0}
@@ -49,24 +51,32 @@ struct CommissionPage {
 
   private func section(_ record: StepRecord) -> String {
     var text = "<section><h2>Step \(record.number): \(escaped(record.title))</h2>\n"
-    text +=
-      "<p class=\(record.verdict.rawValue)>\(record.verdict.rawValue)\(record.attempts > 1 ? ", attempt \(record.attempts)" : "")</p>\n"
-    if !record.checks.isEmpty {
+    text += "<p class=\(record.verdict.rawValue)>\(record.standing)</p>\n"
+    text += results(record.checks, record.answers)
+    text += list(record.actions.map { "Done: \(escaped($0))" })
+    text += list(record.notes.map { "Note: \(escaped($0))" })
+    text += list(record.photos.map { "Photo: \(escaped($0))" })
+    for attempt in record.earlier {
+      text += "<h3 class=\(attempt.verdict.rawValue)>Before: \(escaped(attempt.standing))</h3>\n"
+      text += results(attempt.checks, attempt.answers)
+    }
+    return text + "</section>\n"
+  }
+
+  private func results(_ checks: [CheckRecord], _ answers: [StepRecord.Answer]) -> String {
+    var text = ""
+    if !checks.isEmpty {
       text += "<table><thead><tr><th></th><th>Check</th><th>Measured</th><th>Expected</th></tr></thead><tbody>"
-      for check in record.checks {
+      for check in checks {
         text += "<tr><td class=\(check.verdict.rawValue)>\(report.mark(check.verdict))</td><td>\(escaped(check.title))</td>"
         text += "<td>\(escaped(check.measured))</td><td>\(escaped(check.expected))</td></tr>"
       }
       text += "</tbody></table>\n"
-      for check in record.checks where check.verdict != .passed && !check.hint.isEmpty {
+      for check in checks where check.verdict != .passed && !check.hint.isEmpty {
         text += "<p class=hint>\(escaped(check.hint))</p>\n"
       }
     }
-    text += list(record.answers.map { "\(escaped($0.question)) <strong>\(escaped($0.answer))</strong>" })
-    text += list(record.actions.map { "Done: \(escaped($0))" })
-    text += list(record.notes.map { "Note: \(escaped($0))" })
-    text += list(record.photos.map { "Photo: \(escaped($0))" })
-    return text + "</section>\n"
+    return text + list(answers.map { "\(escaped($0.question)) <strong>\(escaped($0.answer))</strong>" })
   }
 
   private func list(_ items: [String]) -> String {

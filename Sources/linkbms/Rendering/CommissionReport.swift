@@ -68,9 +68,10 @@ struct CommissionReport {
   private var markdown: String {
     var lines = ["# \(verdict)", "", "Plant: `\(plant)`. \(date). linkbms \(Version.text).", ""]
     lines += ["| part | |", "|---|---|"] + identity.map { "| \(cell($0.part)) | \(cell($0.text)) |" } + [""]
-    lines += ["| step | title | verdict |", "|---|---|---|"]
-    lines += state.records.map {
-      "| \($0.number) | \(cell($0.title)) | \($0.verdict.rawValue)\($0.reason.isEmpty ? "" : ": " + cell($0.reason)) |"
+    lines += ["| step | title | verdict | time |", "|---|---|---|---|"]
+    lines += state.records.map { record in
+      let verdict = record.verdict.rawValue + (record.reason.isEmpty ? "" : ": " + cell(record.reason))
+      return "| \(record.number) | \(cell(record.title)) | \(verdict) | \(record.span) |"
     }
     for record in state.records { lines += section(record) }
     if let figures = PrechargeFigures(state.curve) {
@@ -94,19 +95,23 @@ struct CommissionReport {
   }
 
   private func section(_ record: StepRecord) -> [String] {
-    var lines = [
-      "", "## Step \(record.number): \(record.title)", "",
-      "\(record.verdict.rawValue)\(record.attempts > 1 ? ", attempt \(record.attempts)" : "")",
-    ]
-    if !record.checks.isEmpty {
-      lines += ["", "| | check | measured | expected |", "|---|---|---|---|"]
-      lines += record.checks.map { "| \(mark($0.verdict)) | \(cell($0.title)) | \(cell($0.measured)) | \(cell($0.expected)) |" }
-      for check in record.checks where check.verdict != .passed && !check.hint.isEmpty { lines += ["", "> \(check.hint)"] }
-    }
-    if !record.answers.isEmpty { lines += [""] + record.answers.map { "- \($0.question) **\($0.answer)**" } }
+    var lines = ["", "## Step \(record.number): \(record.title)", "", record.standing]
+    lines += results(record.checks, record.answers)
     if !record.actions.isEmpty { lines += [""] + record.actions.map { "- done: \($0)" } }
     if !record.notes.isEmpty { lines += [""] + record.notes.map { "- note: \($0)" } }
     if !record.photos.isEmpty { lines += [""] + record.photos.map { "- photo: \($0)" } }
+    for attempt in record.earlier { lines += ["", "### Before: \(attempt.standing)"] + results(attempt.checks, attempt.answers) }
+    return lines
+  }
+
+  private func results(_ checks: [CheckRecord], _ answers: [StepRecord.Answer]) -> [String] {
+    var lines: [String] = []
+    if !checks.isEmpty {
+      lines += ["", "| | check | measured | expected |", "|---|---|---|---|"]
+      lines += checks.map { "| \(mark($0.verdict)) | \(cell($0.title)) | \(cell($0.measured)) | \(cell($0.expected)) |" }
+      for check in checks where check.verdict != .passed && !check.hint.isEmpty { lines += ["", "> \(check.hint)"] }
+    }
+    if !answers.isEmpty { lines += [""] + answers.map { "- \($0.question) **\($0.answer)**" } }
     return lines
   }
 
@@ -131,7 +136,10 @@ struct CommissionReport {
       "\"system\":[\(identity.map { "{\"part\":\(JSONText.quoted($0.part)),\"text\":\(JSONText.quoted($0.text))}" }.joined(separator: ","))]"
     )
     fields.append("\"finished\":\(state.step > 16)")
-    fields.append("\"steps\":[\n\(state.records.map(CommissioningStateFile.record).joined(separator: ",\n"))]")
+    let steps = state.records.map { record in
+      CommissioningStateFile.record(record) { JSONText.quoted(StepTime.iso($0)) }
+    }
+    fields.append("\"steps\":[\n\(steps.joined(separator: ",\n"))]")
     if let figures = PrechargeFigures(state.curve) {
       func number(_ value: Double?) -> String { value.map { Number.text($0, 4) } ?? "null" }
       fields.append(

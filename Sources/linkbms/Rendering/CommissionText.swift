@@ -50,12 +50,18 @@ struct CommissionText {
 
   private func verdict(_ record: StepRecord) -> [String] {
     switch record.verdict {
-    case .passed: [style.good("  Step \(record.number) passed.")]
+    case .passed:
+      [style.good("  Step \(record.number) passed\(record.attempts > 1 ? ", attempt \(record.attempts)" : "").")] + earlier(record)
     case .failed: [style.alarming("  Step \(record.number) failed. The contactors are open.")]
-    case .skipped: [style.warning("  Step \(record.number) skipped: \(record.reason).")]
+    case .skipped: [style.warning("  Step \(record.number) skipped: \(record.reason).")] + earlier(record)
     case .deferred: [style.warning("  Step \(record.number) comes again later.")]
     case .begun: []
     }
+  }
+
+  /// What came out before.
+  private func earlier(_ record: StepRecord) -> [String] {
+    record.earlier.flatMap { wrapped($0.summary, indent: 4) }.map { style.dim($0) }
   }
 
   private func curve(_ points: [Observation.Point]) -> [String] {

@@ -31,7 +31,25 @@ import Testing
 
   @Test func aSoundChargeHasNoDoubt() throws { #expect(try doubt { _ in } == nil) }
 
-  @Test func dischargingIsNoDoubtEither() throws { #expect(try doubt({ _ in }, current: -8) == nil) }
+  @Test func dischargingIsNoCharge() throws { #expect(try doubt({ _ in }, current: -8)?.failure == "discharged") }
+
+  @Test(
+    arguments: [
+      // A cloud does no harm, a night does.
+      ([(0, 5), (420, 0)], nil), ([(0, 5), (220, 0)], "none"), ([(0, 0), (300, 5), (310, 0)], "none"),
+      // More has to go in than comes out.
+      ([(0, 5), (420, -4)], nil), ([(0, 2), (420, -8)], "discharged"), ([(0, -8), (300, 5)], "discharged"),
+    ] as [([(Double, Double)], String?)])
+  func mostOfTheTimeIsCharging(load: [(Double, Double)], failure: String?) throws {
+    let found = try doubt { $0.load.steps = load.map { .init(at: $0.0, current: $0.1) } }
+    #expect(found?.failure == failure, "\(String(describing: found))")
+  }
+
+  /// 1 A is all that a small battery may be charged with.
+  @Test func aSmallBatteryIsChargedBySmallCurrents() throws {
+    #expect(try doubt { $0.configuration[.chargeCurrentMax] = 1000 } == nil)
+    #expect(try doubt({ $0.configuration[.chargeCurrentMax] = 1000 }, current: 0.3)?.failure == "none")
+  }
 
   @Test func eachDoubtIsFound() throws {
     #expect(try doubt { $0.faults = [Fault(at: 100, .inverterIgnoresLimits(amperes: 9))] }?.failure == "limits")

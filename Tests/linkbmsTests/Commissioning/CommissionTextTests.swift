@@ -82,6 +82,46 @@ import Testing
       markdown.contains("note: <b>cold</b> | day") && markdown.contains("## Precharge") && markdown.contains("## First charge"))
   }
 
+  @Test func everyAttemptAndItsTimesAreReported() throws {
+    let failed = CheckRecord(
+      title: "Channel <BMS1>", verdict: .failed, measured: "COM ERR", expected: "OK", hint: "Look at the cable.")
+    var record = StepRecord(number: 1, title: "Channels")
+    record.verdict = .passed
+    record.attempts = 2
+    (record.began, record.ended) = (1_790_000_100, 1_790_000_160)
+    record.checks = [CheckRecord(title: "Channel <BMS1>", verdict: .passed, measured: "OK", expected: "OK")]
+    record.actions = ["contactors: opened, the step is repeated"]
+    record.earlier = [.init(number: 1, verdict: .failed, began: 1_790_000_000, ended: 1_790_000_060, checks: [failed])]
+    var state = CommissioningState()
+    state[1] = record
+    let report = CommissionReport(state, .init(), plant: "p", date: "2026-09-21")
+    let standing = "attempt 1: failed, 2026-09-21 14:13:20 to 14:14:20 UTC"
+
+    let markdown = report.text(.markdown)
+    #expect(markdown.contains("| 1 | Channels | passed | 2026-09-21 14:15:00 to 14:16:00 UTC |"), "\(markdown)")
+    #expect(markdown.contains("passed, attempt 2, 2026-09-21 14:15:00 to 14:16:00 UTC"))
+    #expect(markdown.contains("### Before: \(standing)") && markdown.contains("| ✗ | Channel <BMS1> | COM ERR | OK |"))
+    #expect(markdown.contains("> Look at the cable."))
+    let page = report.text(.html)
+    #expect(page.contains("<h3 class=failed>Before: \(standing)</h3>") && page.contains("Channel &lt;BMS1&gt;</td><td>COM ERR"))
+    let json = try #require(try JSONSerialization.jsonObject(with: Data(report.text(.json).utf8)) as? [String: Any])
+    let step = try #require((json["steps"] as? [[String: Any]])?.first)
+    #expect(step["began"] as? String == "2026-09-21T14:15:00Z" && step["ended"] as? String == "2026-09-21T14:16:00Z")
+    let attempt = try #require((step["earlier"] as? [[String: Any]])?.first)
+    #expect(attempt["verdict"] as? String == "failed" && attempt["began"] as? String == "2026-09-21T14:13:20Z")
+    #expect((attempt["checks"] as? [[String: Any]])?.first?["measured"] as? String == "COM ERR")
+    let lines = CommissionText(Terminal()).lines(.verdict(record)).joined(separator: " ")
+    let text = lines.split(separator: " ").joined(separator: " ")
+    #expect(text.contains("Step 1 passed, attempt 2.") && text.contains("✗ Channel <BMS1>: COM ERR"), "\(text)")
+  }
+
+  @Test(
+    arguments: [
+      (nil, nil, ""), (0, nil, "from 1970-01-01 00:00:00 UTC"), (nil, 60, "to 1970-01-01 00:01:00 UTC"),
+      (86_399, 86_400, "1970-01-01 23:59:59 to 1970-01-02 00:00:00 UTC"),
+    ] as [(Int64?, Int64?, String)])
+  func times(began: Int64?, ended: Int64?, text: String) { #expect(StepTime.span(began, ended) == text) }
+
   @Test func aDryRunNamesEveryQuestionAndClosesNothing() throws {
     let guide = try CommissioningRig.guide()
     let lines = DryRun.lines(guide, only: nil, hasHints: true, CommissionText(Terminal())).joined(separator: "\n")

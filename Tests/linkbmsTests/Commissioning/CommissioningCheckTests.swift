@@ -42,6 +42,15 @@ import Testing
       readings.supply_mV = 12_000
     }
 
+    /// One module on the bench, with the configuration for it.
+    mutating func leaveOne() {
+      configuration[.bms1Slaves] = 1
+      configuration[.cellCount] = 8
+      for module in 1..<12 { configuration.setSensors(0, ofModule: module) }
+      readings.moduleCounts[0] = 1
+      readings.cellCounts[0] = 8
+    }
+
     func result(_ id: CheckID) -> CheckResult {
       var observation = Observation(watch)
       var engine = Engine(configuration: configuration, isHeld: isHeld)
@@ -81,6 +90,18 @@ import Testing
     .init(.pins, "negative") { $0.answers["pin-low"] = "-3.3" },
     .init(.pins, "uneven") { $0.answers["pin-low"] = "2.7" },
     .init(.pins, "range") { $0.answers["pin-high"] = "6.6" },
+    .init(.bench, "silent") {
+      $0.leaveOne(); $0.arrivals = [.failure1, .pdu]
+    },
+    .init(.bench, "count") {
+      $0.leaveOne(); $0.readings.moduleCounts[0] = 2
+    },
+    .init(.bench, "cells") {
+      $0.leaveOne(); $0.readings.cells[3] = 10_000
+    },
+    .init(.bench, "sum") {
+      $0.leaveOne(); $0.readings.stacks[0] = 24_000
+    },
     .init(.moduleVoltage, "high") {
       $0.answers["bms1-cells"] = "14"; $0.answers["pin-high"] = "4.3"
     },
@@ -109,6 +130,7 @@ import Testing
     .init(.chemistry, "other") { bench in for slot in 0..<96 { bench.readings.cells[slot] = 36_000 } },
     .init(.sensors, "open") { $0.readings.openSensors[6] = 0b10111 },
     .init(.sensors, "shorted") { $0.readings.shortedSensors[6] = 0b01000 },
+    .init(.sensors, "none") { bench in for module in 0..<12 { bench.configuration.setSensors(0, ofModule: module) } },
     .init(.ambient, "beta") { $0.answers["ambient"] = "9.5" },
     .init(.ambient, "single") { $0.readings.temperatures[8] = 170 },
     .init(.bms1, "off") {
@@ -176,7 +198,7 @@ import Testing
   @Test(arguments: cases) func failsAsItShould(_ one: Case) throws {
     var bench = Bench()
     #expect(
-      one.id == .precharge || one.id == .direction || one.id == .opened || one.id == .vOut
+      one.id == .precharge || one.id == .direction || one.id == .opened || one.id == .vOut || one.id == .bench
         || bench.result(one.id).verdict == .passed,
       "sound: \(bench.result(one.id))")
     one.change(&bench)
@@ -189,7 +211,7 @@ import Testing
 
   @Test func everyWayToFailIsTried() {
     // The rest needs a plant that runs: whole runs and the first charge have tests of their own.
-    let elsewhere: Set<String> = ["scan none", "direction reversed", "direction none"]
+    let elsewhere: Set<String> = ["scan none", "direction reversed", "direction none", "direction little", "clamp needed"]
     for id in CheckID.allCases where id != .firstCharge && id != .bms2 {
       for failure in id.failures where !elsewhere.contains("\(id.rawValue) \(failure)") {
         #expect(Self.cases.contains { $0.id == id && $0.failure == failure }, "\(id.rawValue) \(failure)")
@@ -213,6 +235,40 @@ import Testing
     for id in [CheckID.sums, .spread, .chemistry] {
       #expect(bench.result(id).verdict == .open && bench.result(id).failure == nil, "\(id)")
     }
+  }
+
+  /// The LinkPDU measures the supply, and comes in step 12.
+  @Test func withoutALinkPDUTheSupplyIsOpen() {
+    var bench = Bench()
+    bench.arrivals = .scan1
+    bench.readings.supply_mV = 0
+    let found = bench.result(.supply)
+    #expect(found.verdict == .open && found.failure == nil && found.measured.contains("LinkPDU"), "\(found)")
+  }
+
+  @Test func aModuleOnTheBenchIsMeasured() {
+    var bench = Bench()
+    #expect(bench.result(.bench).verdict == .open && bench.result(.bench).measured.contains("12 modules are configured"))
+    bench.leaveOne()
+    let found = bench.result(.bench)
+    #expect(found.verdict == .passed && found.measured == "8 cells, 3.3…3.3 V, module 26.4 V", "\(found)")
+    bench.readings.cellCounts[0] = 7
+    #expect(bench.result(.bench).measured == "7 of 8 cells can be measured")
+    bench.isSilent = true
+    #expect(bench.result(.bench).verdict != .passed)
+  }
+
+  @Test func sensorsThatAreNotUsedAreNamed() {
+    var bench = Bench()
+    bench.configuration.setSensors(0, ofModule: 2)
+    bench.configuration.setSensors(0b01000, ofModule: 4)
+    #expect(
+      bench.result(.sensors).measured
+        == "21 enabled, all connected; without any: BMS1 module 3; connected, not enabled: BMS1 module 3 and 1 more")
+    for module in 0..<12 { bench.configuration.setSensors(0, ofModule: module) }
+    bench.answers["no-sensors"] = "no sensors"
+    let found = bench.result(.sensors)
+    #expect(found.verdict == .passed && found.measured.hasPrefix("none enabled, as confirmed"), "\(found)")
   }
 
   @Test func nothingSeenIsNoPass() {

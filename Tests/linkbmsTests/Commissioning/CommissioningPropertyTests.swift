@@ -80,6 +80,13 @@ import Testing
         record.attempts = random.below(1000)
         record.answers = [.init(id: "a", question: text(), answer: text())]
         record.checks = [CheckRecord(title: text(), verdict: .open, measured: text(), expected: text(), hint: text())]
+        if random.below(2) == 0 { (record.began, record.ended) = (Int64(random.below(2_000_000_000)), 2_000_000_000) }
+        for number in 0..<random.below(3) {
+          record.earlier.append(
+            .init(
+              number: number, verdict: .failed, began: number == 0 ? nil : 1_790_000_000, ended: 1_790_000_060,
+              checks: record.checks, answers: record.answers, reason: text()))
+        }
         state[number] = record
       }
       state.curve = [.init(time: 0.25, output: 12.5, input: 300)]
@@ -87,6 +94,23 @@ import Testing
       let read = try CommissioningStateFile.parse(CommissioningStateFile.text(state), path: "state")
       #expect(read == state)
     }
+  }
+
+  /// What programs wrote that knew neither times nor earlier attempts.
+  @Test func anOldStateIsRead() throws {
+    let text = """
+      {"version":1,"plant":"p","step":10,"configuration":"","records":[
+      {"number":9,"title":"t","verdict":"passed","attempts":2,"reason":"","checks":[{"title":"c","verdict":"passed","measured":"m",\
+      "expected":"e","hint":""}],"answers":[{"id":"i","question":"q","answer":"a"}],"notes":["n"],"photos":[],\
+      "actions":["contactors: opened"]}],
+      "curve":[],"charge":[]}
+      """
+    let state = try CommissioningStateFile.parse(text, path: "state")
+    let record = try #require(state[9])
+    #expect(record.verdict == .passed && record.attempts == 2)
+    #expect(record.began == nil && record.ended == nil && record.earlier.isEmpty)
+    #expect(record.checks.count == 1 && record.answers.first?.answer == "a")
+    #expect(record.actions == ["contactors: opened"])
   }
 
   @Test(arguments: ["", "{", "[]", "{\"version\":2}", "{\"version\":1,\"step\":99}", "not json", "{\"version\":1,\"curve\":[[1]]}"])

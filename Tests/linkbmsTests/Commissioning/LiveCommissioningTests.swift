@@ -25,6 +25,9 @@ import Testing
       .map { $0.key == "contactors" ? "contactors: \($0.value)\ncontactors: \($0.value)\n" : "\($0.key): \($0.value)\n" }.joined()
   }
 
+  /// Without the breaks of lines.
+  private static func joined(_ text: String) -> String { text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+
   private func script(_ text: String) throws -> String {
     let path = folder.file("answers-\(UUID().uuidString.prefix(4)).txt")
     try text.write(toFile: path, atomically: true, encoding: .utf8)
@@ -61,7 +64,7 @@ import Testing
     #expect(written.contains("\"finished\":true") && written.contains("12 LinkSlaves, spoken to as MC33771B"), "\(written)")
     #expect(written.contains("\"part\":\"controller\",\"text\":\"linkbms "))
     // What was done is what a run's controller does: the log says each order, and the last one is to open.
-    let log = try String(contentsOfFile: folder.file("run.pcapng.log"), encoding: .utf8)
+    let log = try String(contentsOfFile: folder.file("run-0001.pcapng.log"), encoding: .utf8)
     let orders = log.split(separator: "\n").filter { $0.contains("PDU ordered") }
     #expect(orders.count(where: { $0.contains("negative + positive closed") }) == 2, "\(orders)")
     #expect(orders.last?.contains("open") == true, "\(orders)")
@@ -90,10 +93,10 @@ import Testing
     let inverter = try inverter("deye-hv")
     defer { inverter.signal(SIGTERM) }
     let result = try commission(plant, Self.answers(), ["--record", folder.file("run.pcapng")])
-    let text = result.text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    let text = Self.joined(result.text)
     #expect(result.status == 1 && text.contains("Step \(step) failed"), "\(result.text)")
     #expect(text.contains(hint), "\(result.text)")
-    let log = try String(contentsOfFile: folder.file("run.pcapng.log"), encoding: .utf8)
+    let log = try String(contentsOfFile: folder.file("run-0001.pcapng.log"), encoding: .utf8)
     let orders = log.split(separator: "\n").filter { $0.contains("PDU ordered") }
     #expect(step == 16 ? orders.last?.contains("open") == true : orders.isEmpty, "\(orders)")
   }
@@ -120,6 +123,44 @@ import Testing
     #expect(try String(contentsOfFile: config, encoding: .utf8).contains("protocol: deye"))
   }
 
+  /// The file knows of no sensor; T4 and T5 of each module are connected.
+  @Test func sensorsThatAreConnectedAreOffered() throws {
+    var configuration = try CommissioningRig.scenario("good-one-chain").configuration
+    for module in 0..<12 { configuration.setSensors(0, ofModule: module) }
+    try ConfigurationFile.text(configuration).write(toFile: config, atomically: true, encoding: .utf8)
+    var result = try commission("good-one-chain", Self.answers())
+    #expect(result.status == 2 && result.text.contains("no answer to 8.offer-sensors"), "\(result.text)")
+    #expect(Self.joined(result.text).contains("BMS1 modules 1–12, sensors enabled: none → T4, T5"), "\(result.text)")
+    result = try commission(
+      "good-one-chain", Self.answers(["offer-sensors": "yes"], without: ["switch-voltage"]), ["--resume"])
+    #expect(result.status == 2 && result.text.contains("no answer to 10.switch-voltage"), "\(result.text)")
+    #expect(Self.joined(result.text).contains("24 enabled, all connected"), "\(result.text)")
+    let written = ConfigurationFile.parse(try String(contentsOfFile: config, encoding: .utf8), path: config).configuration
+    #expect((0..<12).allSatisfy { written.sensors[$0] == 0b11000 })
+  }
+
+  /// The tap has LinkSlaves behind it and no LinkPDU, as in the first eleven steps.
+  @Test func withoutALinkPDUTheSupplyIsNoFailure() throws {
+    let plant = folder.file("no-pdu.yaml")
+    let sound = try String(contentsOfFile: Self.plant("good-one-chain"), encoding: .utf8)
+    try (sound + "faults: [{at: 0, fault: pdu-silent}]\n").write(toFile: plant, atomically: true, encoding: .utf8)
+    let (slaves, tap) = try slaves(plant)
+    defer { slaves.send(SIGTERM) }
+    try ConfigurationFile.text(CommissioningRig.scenario("good-one-chain").configuration)
+      .write(toFile: config, atomically: true, encoding: .utf8)
+    let result = try run(
+      BuiltProgram.path,
+      [
+        "commission", "--config", config, "--can", bus.address, "--chain", tap, "--deadline", "900ms", "--state", state,
+        "--answers",
+        try script(Self.answers(without: ["capacity"])),
+      ])
+    let text = Self.joined(result.output)
+    #expect(result.status == 2 && result.errors.contains("no answer to 7.capacity"), "\(result)")
+    #expect(text.contains("Step 1 passed") && text.contains("Step 6 passed") && !text.contains("✗"), "\(result)")
+    #expect(text.components(separatedBy: "cannot be told before the LinkPDU is connected").count == 3, "\(result)")
+  }
+
   // MARK: What goes wrong meanwhile
 
   /// Everything up to the contactors is done; the system is behind a tap.
@@ -129,6 +170,7 @@ import Testing
     #expect(rig.go(until: "contactors")?.id == "contactors")
     var kept = rig.run.state
     kept.plant = tap
+    kept.configuration = ConfigurationFile.text(scenario.configuration)
     try CommissioningStateFile.text(kept).write(toFile: state, atomically: true, encoding: .utf8)
     try ConfigurationFile.text(scenario.configuration).write(toFile: config, atomically: true, encoding: .utf8)
   }
@@ -139,9 +181,9 @@ import Testing
     ])
   }
 
-  private func slaves() throws -> (program: RunningProgram, tap: String) {
+  private func slaves(_ plant: String? = nil) throws -> (program: RunningProgram, tap: String) {
     let program = try RunningProgram(
-      ["virtual", "slaves", "--plant", Self.plant("good-one-chain"), "--chain", "tap+tcp://127.0.0.1:0"])
+      ["virtual", "slaves", "--plant", plant ?? Self.plant("good-one-chain"), "--chain", "tap+tcp://127.0.0.1:0"])
     #expect(program.says("ready tap"))
     let line = program.text.split(separator: "\n").first { $0.hasPrefix("ready ") } ?? ""
     return (program, String(line.dropFirst(6)))
@@ -210,7 +252,7 @@ import Testing
     run.tell("close contactors")
     try #require(run.says("Clamp meter or inverter display"), "\(run.text)")
     func lastOrder() -> String {
-      let log = (try? String(contentsOfFile: folder.file("run.pcapng.log"), encoding: .utf8)) ?? ""
+      let log = (try? String(contentsOfFile: folder.file("run-0001.pcapng.log"), encoding: .utf8)) ?? ""
       return log.split(separator: "\n").last { $0.contains("PDU ordered") }.map(String.init) ?? ""
     }
     // The file that is written aside is a pipe that is full.
@@ -271,7 +313,7 @@ import Testing
     run.send(SIGTERM)
     #expect(run.end() == 143, "\(run.text)")
     #expect(kept.contains("contactors: opened, a signal ended the program"), "\(kept)")
-    let log = try String(contentsOfFile: folder.file("run.pcapng.log"), encoding: .utf8)
+    let log = try String(contentsOfFile: folder.file("run-0001.pcapng.log"), encoding: .utf8)
     #expect(log.split(separator: "\n").last { $0.contains("PDU ordered") }?.contains("open") == true, "\(log.suffix(2000))")
   }
 

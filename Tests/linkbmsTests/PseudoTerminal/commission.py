@@ -231,6 +231,20 @@ def goes_on_at_the_same_step_after_kill(home):
 
 
 @case
+def control_c_at_a_question_opens(home):
+    """Behind closed contactors, half an answer or half a key sequence typed: the program ends, and says that they are open."""
+    for number, keys in enumerate(("1\x03", "\x1b\x03")):
+        state = f"{home}/state-{number}.json"
+        session = Commissioning(home, "good-one-chain", "--state", state)
+        assert session.go(until="Clamp meter")[0] == 16
+        session.child.send(keys)
+        assert session.status() == 130, keys
+        with open(state, encoding="utf-8") as file:
+            kept = file.read()
+        assert "opened, a signal ended the program" in kept, kept[-2000:]
+
+
+@case
 def words_work_at_every_question(home):
     session = Commissioning(home, "good-one-chain")
     assert session.go(until="How warm")[0] == 8
@@ -268,6 +282,23 @@ def contactors_want_the_very_words(home):
         assert step == 16 and "The contactors stay open" in text and "during precharge" not in text, (line, text)
     session.reply(WORDS)
     assert "during precharge" in session.question()[1]
+
+
+@case
+def a_system_without_sensors_wants_the_words(home):
+    with open(f"{PLANTS}/good-one-chain.yaml", encoding="utf-8") as file:
+        lines = [line for line in file if "bms1-sensors" not in line]
+    with open(home + "/bare.yaml", "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    session = Commissioning(home, os.path.relpath(home + "/bare", PLANTS))
+    assert session.go(until="type the words: no sensors")[0] == 8
+    session.reply("yes")
+    step, text = session.question()
+    assert step == 8 and "expected type: no sensors" in text, text
+    session.reply("no sensors")
+    assert session.go(until="voltage of the switch")[0] == 10
+    session.reply("quit")
+    assert session.status() == 1
 
 
 @case
