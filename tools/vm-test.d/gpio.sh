@@ -14,13 +14,36 @@ status=0
 same "status with a line that is not there" "$status" 2
 holds "$chip line 99: there is no such line" "$work/error" || { cat "$work/error" >&2; exit 1; }
 
-# All wires are at the supply: active-low inputs are not active. Output 2 (line 1) is active at 0 V.
-"$linkbms" run --simulate Captures/scenarios/deye-link.yaml --state "$work/state" --gpio "$chip" --gpio-output running=0 --gpio-output fault=1:low \
-  --gpio-output charge=2 --gpio-output discharge=3 --gpio-input open=8:low:pull-up --gpio-input watch=9:low --gpio-reset-button 10:low \
-  > "$work/out" 2> "$work/said" &
+# The lines stand in the configuration's file, and stay there when the table is saved. All wires are at the supply: active-low inputs are not
+# active. Output 2 (line 1) is active at 0 V.
+config="$work/bms.yaml"
+"$linkbms" config set --file "$config" bms1-slaves=12 bms1-cells-per-module=8 cell-count=96 protocol=none 2> /dev/null
+cat > "$work/lines" << END
+# The board beside the machine.
+gpio:
+  chip: $chip
+  outputs: [running=0, fault=1:low, charge=2]
+  inputs:
+    - open=8:low:pull-up  # the emergency stop
+    - watch=9:low
+  reset-button: 10:low
+END
+{ echo; cat "$work/lines"; } >> "$config"
+"$linkbms" config set --file "$config" protocol=deye 2> /dev/null
+tail -n 8 "$config" | cmp - "$work/lines"
+status=0
+"$linkbms" run --simulate Captures/scenarios/deye-link.yaml --config "$config" --gpio-input open=99 2> "$work/error" || status=$?
+same "status with an option's line that is not there" "$status" 2
+holds "$config: gpio: $chip line 99: there is no such line" "$work/error" || { cat "$work/error" >&2; exit 1; }
+# An option wins: these are four outputs.
+"$linkbms" run --simulate Captures/scenarios/deye-link.yaml --config "$config" --state "$work/state" --gpio-output running=0 \
+  --gpio-output fault=1:low --gpio-output charge=2 --gpio-output discharge=3 > "$work/out" 2> "$work/said" &
 run=$!
 await_outputs 1111
-echo "   running, charge and discharge are on, fault is off" >&2
+echo "   running, charge and discharge are on, fault is off; chip, inputs and button are those of the configuration's file" >&2
+sed -i 's/watch=9:low/watch=9/' "$config"
+kill -HUP $run
+until_true holds 'the section gpio has changed: its lines are used when the program is started again' "$work/said"
 status=0
 "$linkbms" run --simulate Captures/scenarios/deye-link.yaml --state "$work/other" --gpio "$chip" --gpio-output running=0 2> "$work/error" || status=$?
 same "status with a line that is taken" "$status" 2

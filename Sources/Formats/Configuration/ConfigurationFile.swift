@@ -25,6 +25,11 @@ public enum ConfigurationFile {
     public var hasChecksum: Bool
     /// Syntax, unknown keys, values that are none, a wrong checksum. Empty = it may be judged by its rules.
     public var problems: [Problem]
+    /// The master's digital lines, where the file has a section `gpio`.
+    public var gpio: GPIOSection?
+    /// The first of `problems` because of which nobody knows which digital lines are meant: without them an input that keeps the
+    /// contactors open would not be asked.
+    public var gpioProblem: Problem?
 
     /// Everything that makes this CONFIG ERR, in words.
     public var complaints: [String] { problems.map(\.description) + configuration.violations.map(\.description) }
@@ -36,6 +41,7 @@ public enum ConfigurationFile {
     var syntax: [DefinitionProblem] = []
     guard let root = YAMLNode.parse(text, path: path, problems: &syntax) else {
       reading.problems = syntax.map { Problem(line: $0.line, text: $0.text) }
+      if mentionsLines(text) { reading.gpioProblem = reading.problems.first }
       return reading
     }
     var stored: (text: String, line: Int)?
@@ -50,10 +56,18 @@ public enum ConfigurationFile {
       case "checksum": stored = (value.text(key, &syntax), value.line)
       case "bms1-sensors": sensors(value, key, from: 0, &reading, &syntax)
       case "bms2-sensors": sensors(value, key, from: 15, &reading, &syntax)
+      case GPIOSection.key:
+        let line = root.keys.first { $0.key == key }?.line ?? value.line
+        let (section, wrong) = GPIOSection.read(value, line: line)
+        reading.gpio = section
+        reading.gpioProblem = reading.gpioProblem ?? wrong.first
+        reading.problems += wrong
       default:
         guard let item = ConfigurationItem(key: key) else {
-          let near = NearestName.hint(key, in: ConfigurationItem.allCases.map(\.row.key))
-          reading.problems.append(Problem(line: value.line, text: "\(key): found an unknown key, expected one of the table\(near)"))
+          let near = NearestName.hint(key, in: ConfigurationItem.allCases.map(\.row.key) + [GPIOSection.key])
+          let problem = Problem(line: value.line, text: "\(key): found an unknown key, expected one of the table\(near)")
+          reading.problems.append(problem)
+          if mayNameLines(key, value) { reading.gpioProblem = reading.gpioProblem ?? problem }
           continue
         }
         guard let number = item.value(value.text(key, &syntax)) else {
@@ -65,6 +79,7 @@ public enum ConfigurationFile {
       }
     }
     reading.problems += syntax.map { Problem(line: $0.line, text: $0.text) }
+    if !root.isMapping, mentionsLines(text) { reading.gpioProblem = reading.problems.first }
     if !hasVersion { reading.problems.append(Problem(line: 0, text: "version: found none, expected version: \(version)")) }
     if let stored {
       reading.hasChecksum = true
@@ -78,6 +93,17 @@ public enum ConfigurationFile {
       }
     }
     return reading
+  }
+
+  /// Whether a text that cannot be read may name digital lines.
+  private static func mentionsLines(_ text: String) -> Bool { text.lowercased().contains(GPIOSection.key) }
+
+  /// Whether whoever wrote an unknown key may have meant digital lines: it is called so, or no number or word stands there as at
+  /// every other key, but keys of its own, a list, or `open=22`.
+  private static func mayNameLines(_ key: String, _ value: YAMLNode) -> Bool {
+    if mentionsLines(key) || value.isMapping || value.isList { return true }
+    var ignored: [DefinitionProblem] = []
+    return value.text(key, &ignored).contains("=")
   }
 
   private static func sensors(
@@ -99,14 +125,14 @@ public enum ConfigurationFile {
 
   /// The file's text.
   public static func text(_ configuration: Configuration) -> String {
-    var text = "# LinkBMS configuration. Change it with `linkbms config set`, which keeps the checksum right.\n"
+    var text = heading + "\n"
     text += "version: \(version)\nchecksum: \"\(checksum(configuration))\"\n\n"
     for item in ConfigurationItem.allCases {
       let line = "\(item.row.key): \(item.text(configuration[item]))"
       let unit = item.row.unit.isEmpty ? "" : "\(item.row.unit). "
       text += line + String(repeating: " ", count: max(1, 36 - line.count)) + "# \(unit)\(item.row.help)\n"
     }
-    text += "\n# Sensors in use: a list for each module, T1 to T5.\n"
+    text += "\n\(sensorsHeading)\n"
     for chain in ChainNumber.allCases {
       let lists = (0..<configuration.slaves(chain)).map { module -> String in
         let mask = configuration.sensors[min(29, chain.index * 15 + min(14, module))]
@@ -115,6 +141,32 @@ public enum ConfigurationFile {
       text += "\(chain.word.lowercased())-sensors: [\(lists.joined(separator: ", "))]\n"
     }
     return text
+  }
+
+  /// The text of a file that names digital lines as well.
+  public static func text(_ configuration: Configuration, lines: GPIOSection) -> String {
+    "\(text(configuration))\n\(lines.text)"
+  }
+
+  private static let heading = "# LinkBMS configuration. Change it with `linkbms config set`, which keeps the checksum right."
+  private static let sensorsHeading = "# Sensors in use: a list for each module, T1 to T5."
+
+  /// The text of a file that replaces another: the table is written anew, and a section `gpio` stays as it is, comments and all. Where it
+  /// is woven into the rest, only what it says stays. Throws where nobody knows which digital lines the old file means: they would be lost.
+  public static func text(_ configuration: Configuration, replacing old: String) throws(Problem) -> String {
+    let table = text(configuration)
+    let reading = parse(old)
+    if let problem = reading.gpioProblem { throw problem }
+    guard let section = reading.gpio else { return table }
+    let alone = parse(table)
+    let own = SectionText.of(GPIOSection.key, in: old, without: [heading, sensorsHeading])
+    let candidates: [String?] = [own, section.text]
+    for case let lines? in candidates {
+      let whole = "\(table)\n\(lines)"
+      let again = parse(whole)
+      if again.gpio == section, again.configuration == alone.configuration, again.problems == alone.problems { return whole }
+    }
+    throw Problem(line: 0, text: "\(GPIOSection.key): found a section that cannot be written again as it is")
   }
 
   /// CRC-32 over the values in the table's order, eight hexadecimal digits.

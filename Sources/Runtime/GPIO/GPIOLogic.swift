@@ -1,4 +1,5 @@
 internal import Controller
+public import Formats
 
 /// The master's digital lines without a chip: levels and time go in, what they mean comes out.
 public struct GPIOLogic: Sendable {

@@ -65,25 +65,3 @@ final class BackgroundFiles: Sendable {
     return state.withLock { $0.unfinished }
   }
 }
-
-/// A file that grows. Used from one place at a time: the queue of `BackgroundFiles` after the start.
-final class GrowingFile: @unchecked Sendable {  // only the serial queue touches it once it is open
-  private let output: ByteOutput
-  private let path: String
-
-  init(_ path: String) throws(WorldError) {
-    self.path = path
-    do throws(OutputError) { output = try ByteOutput(path: path, appending: false) } catch {
-      throw WorldError(error, writing: path)
-    }
-  }
-
-  func write(_ bytes: [UInt8]) throws(WorldError) {
-    do throws(OutputError) {
-      try output.write(bytes)
-      try output.flush()
-    } catch { throw WorldError(error, writing: path) }
-  }
-
-  func close() { output.close() }
-}

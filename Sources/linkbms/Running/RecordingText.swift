@@ -13,6 +13,7 @@ final class RecordingText {
   private var writer = PcapngWriter()
   private var lines = CandumpWriter()
   private var buffer = ByteBuffer()
+  private let names: [String]
   /// Whether chains are marked as simulated.
   private let isSimulated: Bool
 
@@ -24,12 +25,32 @@ final class RecordingText {
 
   init(ports: [String], isSimulated: Bool) {
     self.isSimulated = isSimulated
-    writer.begin(into: &buffer)
-    let names = ["pdu", "chain1", "chain2"] + ports
-    for (index, name) in names.enumerated() { writer.addBus(BusID(UInt16(index)), named: name, into: &buffer) }
-    capture = taken()
+    names = ["pdu", "chain1", "chain2"] + ports
     for (index, name) in names.enumerated() { lines.addBus(BusID(UInt16(index)), named: name, into: &buffer) }
     buffer.removeAll()
+    begin()
+  }
+
+  /// What a file begins with: section and buses.
+  private func begin() {
+    writer = PcapngWriter()
+    writer.begin(into: &buffer)
+    for (index, name) in names.enumerated() { writer.addBus(BusID(UInt16(index)), named: name, into: &buffer) }
+    capture += taken()
+  }
+
+  /// What comes now goes into another file, the `number`th of this recording. It can be read alone, but for the controller: what its
+  /// engine knows by now is the outcome of everything since its start, which is in the first file.
+  func goOn(number: Int, first: String, _ time_ns: Int64, stamp: String) {
+    begin()
+    let whole = "replay --through-engine needs all of its files up to here, joined with cat"
+    event("file \(number) of the recording that begins with \(first); \(whole)", time_ns, stamp: stamp)
+  }
+
+  /// What a later file is to whoever looks for the controller's start in it.
+  static func laterFile(steps: UInt64) -> String {
+    "found \(steps) steps of the controller without its start, as in a later file of a recording; expected all of its files from the "
+      + "first on, joined with cat"
   }
 
   private func taken() -> [UInt8] {

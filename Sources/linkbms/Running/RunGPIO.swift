@@ -1,3 +1,4 @@
+import Formats
 import Gateway
 import HostIO
 import Logging

@@ -16,18 +16,12 @@ struct RunLoop {
     var lines: [(name: String, port: LinePort)] = []
     /// Instead of lines: line 0.
     var plant: VirtualPlant?
-    var recording: Recording?
+    var recording: RecordingFiles?
     var service: ServiceNotifier?
     /// µs of the wall clock between two signs of life, where systemd wants them.
     var watchdog_us: Int64?
     /// Whether somebody else looks at the signals.
     var ignoresSignals = false
-  }
-
-  /// Where a recording goes.
-  struct Recording {
-    var capture: GrowingFile
-    var log: GrowingFile
   }
 
   var runtime: ControllerRuntime
@@ -54,6 +48,8 @@ struct RunLoop {
   private let tellsSending: [Bool]
   private var recorder: RecordingText?
   private var recordedAt_us: Int64 = 0
+  /// Bytes in the file that is being recorded into, those that wait included, and which one of the run's it is.
+  private var recorded: (bytes: UInt64, file: Int) = (0, 1)
   /// Why it ends with status 2.
   private(set) var failure: String?
   private(set) var isStopping = false
@@ -72,8 +68,6 @@ struct RunLoop {
   /// Who wants to see every control step.
   var feed: PlantFeed?
   private var feeding = PlantFeed.Gathering()
-  /// Where a configuration from the pages is saved; `nil` = it lasts as long as the run.
-  var configurationPath: String?
 
   init(
     _ settings: RunSettings, _ parts: Parts, clock: RunClock, statePath: String, logger: Logger, sink: RunLogHandler.Sink,
@@ -259,6 +253,8 @@ struct RunLoop {
         if result.failure == nil { logger.debug("state stored in \(statePath)") }
       } else if result.name == RunPages.configurationFile {
         saved(result.failure)
+      } else if result.name == RunPages.formerFile {
+        if let failure = result.failure { say(.error, "pages: the configuration's file cannot be put back: \(failure)") }
       } else if let failure = result.failure {
         end("the recording: \(failure)", now)
       }
@@ -285,11 +281,22 @@ struct RunLoop {
     guard isLast || now - recordedAt_us >= 1_000_000 || (recorder?.capture.count ?? 0) > 1 << 20 else { return }
     recordedAt_us = now
     guard let bytes = recorder?.take(), !bytes.capture.isEmpty else { return }
-    recordings.submit("recording", bytes: bytes.capture.count + bytes.log.count) {
-      try files.capture.write(bytes.capture)
-      try files.log.write(bytes.log)
-    }
+    let count = bytes.capture.count + bytes.log.count
+    recordings.submit("recording", bytes: count) { try files.write(capture: bytes.capture, log: bytes.log) }
+    recorded.bytes &+= UInt64(count)
+    if !isLast, let limits = files.limits, recorded.bytes >= limits.bytes { goOn(files) }
   }
+
+  /// Goes on in the recording's next file. Between two turns, so that a step is whole in one of them.
+  private mutating func goOn(_ files: RecordingFiles) {
+    recorded = (0, recorded.file + 1)
+    recordings.submit("recording") { try files.goOn() }
+    let time = runtime.time_ns
+    recorder?.goOn(number: recorded.file, first: files.firstName, time, stamp: stamp(time))
+  }
+
+  /// A time of the run, for people.
+  private func stamp(_ time_ns: Int64) -> String { ScenarioTime.text(Double(time_ns - runtime.settings.start_ns) / 1e9) }
 
   private mutating func take(_ record: RunRecord) {
     switch record.content {
@@ -302,8 +309,7 @@ struct RunLoop {
           direction: direction,
           frame: frame))
     case .note(let kind):
-      let seconds = Double(record.time_ns - runtime.settings.start_ns) / 1e9
-      recorder?.event(text.note(kind).text, record.time_ns, stamp: ScenarioTime.text(seconds))
+      recorder?.event(text.note(kind).text, record.time_ns, stamp: stamp(record.time_ns))
     }
   }
 
@@ -386,10 +392,7 @@ struct RunLoop {
     }
     if let recording = parts.recording {
       // Behind what is still to be written; to close a file may take as long as to write it.
-      recordings.submit("recording") {
-        recording.capture.close()
-        recording.log.close()
-      }
+      recordings.submit("recording") { recording.close() }
     }
     var unwritten: [String] = []
     let end_ns = PortPoller.now_ns &+ Int64(endPatience_s * 1e9)

@@ -9,7 +9,7 @@ import Simulation
 
 /// The real system around a controller, as `run` and `commission` are told of it: buses, taps, and how they are used.
 struct SystemOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The bus of the inverter: \(PortAddress.expected).", valueName: "bus"))
+  @Option(help: ArgumentHelp("The bus of the inverter: \(PortAddress.expectedToSend).", valueName: "bus"))
   var can: String?
   @Option(help: ArgumentHelp("A second bus, on which the same is said.", valueName: "bus"))
   var can2: String?
@@ -24,8 +24,18 @@ struct SystemOptions: ParsableArguments {
   var speed = 1.0
   @Option(
     help: ArgumentHelp(
-      "Keep everything that goes in and comes out, as pcapng; lines and events as text in FILE.log.", valueName: "file"))
+      "Keep everything that goes in and comes out, as pcapng; lines and events as text in FILE.log. FILE gets the next free number at "
+        + "each start: run.pcapng is run-0001.pcapng, run-0002.pcapng …, and none is written over.", valueName: "file"))
   var record: String?
+  @Option(
+    help: ArgumentHelp(
+      "Go on recording in a new file after so much, its lines included: 100M. Each can be read alone; replay --through-engine needs "
+        + "those from the start on, joined with cat.", valueName: "size"))
+  var rotate: String?
+  @Option(
+    help: ArgumentHelp(
+      "Keep as much as so many full files of --rotate hold, the latest; those of earlier starts count.", valueName: "n"))
+  var keep: Int?
   @Option(
     help: ArgumentHelp("A control step that comes so much after its time opens the contactors; at most 900ms.", valueName: "time"))
   var deadline = "500ms"
@@ -35,6 +45,7 @@ struct SystemOptions: ParsableArguments {
   var address: UInt8?
 
   func validate() throws {
+    _ = try recordingLimits()
     guard chain.count <= 2 else { throw ValidationError("--chain: found \(chain.count), expected one or two") }
     guard speed > 0, speed <= 100_000 else { throw ValidationError("--speed: found \(speed), expected more than 0") }
     if can != nil, speed > LinkClock.mostSpeed {
@@ -54,6 +65,12 @@ struct SystemOptions: ParsableArguments {
   }
 
   var buses: [String] { [can, can2].compactMap { $0 } }
+
+  /// At the prompt nothing is sent on a bus that was not armed.
+  func checkArmed(_ hub: LiveHub) throws(WorldError) {
+    guard hub.needsArm, let bus = buses.first(where: { !hub.isArmed($0) }) else { return }
+    throw WorldError(message: "\(bus) is not armed: nothing is sent on it before 'arm \(bus)'")
+  }
 
   /// Settings of a run on this system, without links and state, and what its parts are called.
   func settings(_ configuration: Configuration?, isSimulated: Bool) -> (RunSettings, [Part: String]) {
@@ -91,9 +108,23 @@ struct SystemOptions: ParsableArguments {
     } catch { throw WorldError(message: error.description) }
     if let scenario { parts.plant = VirtualPlant(scenario) }
     if let record {
-      parts.recording = try RunLoop.Recording(capture: GrowingFile(record), log: GrowingFile(record + ".log"))
+      parts.recording = try RecordingFiles(record, limits: recordingLimits())
     }
     return parts
+  }
+
+  /// How much is recorded; `nil` = everything, in one file.
+  private func recordingLimits() throws(ValidationError) -> RecordingFiles.Limits? {
+    if rotate != nil, record == nil { throw ValidationError("--rotate: needs --record FILE") }
+    if let keep {
+      guard keep > 0 else { throw ValidationError("--keep: found \(keep), expected 1 or more") }
+      guard rotate != nil else { throw ValidationError("--keep: needs --rotate SIZE") }
+    }
+    guard let rotate else { return nil }
+    guard let bytes = (try? Rotation.parse(rotate, keep: nil))?.bytes else {
+      throw ValidationError("--rotate: found \"\(rotate)\", expected a size such as 100M (k, M, G), at least 1k")
+    }
+    return RecordingFiles.Limits(bytes: bytes, keep: keep)
   }
 
   /// The battery's end of the inverter's protocol, once a bus; none where the configuration names no protocol.

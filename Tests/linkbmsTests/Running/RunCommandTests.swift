@@ -47,9 +47,11 @@ import Testing
     #expect(told.contains { $0.hasPrefix("STATUS=RUNNING") }, "\(told)")
     #expect(told.contains { $0.hasPrefix("STOPPING=1") }, "\(told)")
     // What was recorded is what the engine decides.
-    let replay = try linkbmsTests.run(BuiltProgram.path, ["replay", "--through-engine", folder.path + "/run.pcapng"])
+    let recording = folder.path + "/run-0001.pcapng"
+    #expect(run.text.contains("recording: \(recording), lines and events in \(recording).log"), "\(run.text)")
+    let replay = try linkbmsTests.run(BuiltProgram.path, ["replay", "--through-engine", recording])
     #expect(replay.status == 0 && replay.output.contains("every output as recorded"), "\(replay)")
-    let chain = try linkbmsTests.run(BuiltProgram.path, ["chain", folder.path + "/run.pcapng"])
+    let chain = try linkbmsTests.run(BuiltProgram.path, ["chain", recording])
     // How it was said is there; the last request may have been under way at the end.
     #expect(chain.output.contains("READ MEAS_STACK"), "\(chain.output.suffix(500))")
   }
@@ -203,6 +205,71 @@ import Testing
     #expect(run.end() == 2)
   }
 
+  /// A simulated battery in quick time.
+  private static func recorded(_ folder: RunFolder, _ more: [String]) throws -> RunningProgram {
+    let scenario = folder.path + "/small.yaml"
+    try "configuration: {preset: lfp, bms1-slaves: 1, bms1-cells-per-module: 8, protocol: none}\n"
+      .write(toFile: scenario, atomically: true, encoding: .utf8)
+    return try RunningProgram(
+      ["run", "--simulate", scenario, "--state", folder.path + "/state", "--record", folder.path + "/rec.pcapng"] + more)
+  }
+
+  private static func recordings(_ folder: RunFolder) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("rec") }.sorted()
+  }
+
+  @Test func aKilledRunLeavesItsRecordingUnderItsNameAndTheNextStartDoesNotTouchIt() throws {
+    let folder = try RunFolder()
+    let (first, second) = (folder.path + "/rec-0001.pcapng", folder.path + "/rec-0002.pcapng")
+    func content(_ name: String) -> Data { FileManager.default.contents(atPath: name) ?? Data() }
+    let killed = try Self.recorded(folder, ["--speed", "20"])
+    #expect(killed.says("recording: \(first), "), "\(killed.text)")
+    let isWritten = LiveProcess.wait { content(first).count > 20_000 }
+    #expect(isWritten, "\(killed.text)")
+    killed.send(SIGKILL)
+    _ = killed.end()
+    #expect(try Self.recordings(folder) == ["rec-0001.pcapng", "rec-0001.pcapng.log"])
+    let (capture, log) = (content(first), content(first + ".log"))
+    // The last block may be cut: status 1.
+    let info = try linkbmsTests.run(BuiltProgram.path, ["info", first])
+    #expect(info.status <= 1 && info.output.contains(" PDU records"), "\(info)")
+    let replay = try linkbmsTests.run(BuiltProgram.path, ["replay", "--through-engine", first])
+    #expect(replay.status <= 1 && replay.output.contains("every output as recorded"), "\(replay)")
+
+    let again = try Self.recorded(folder, ["--speed", "20"])
+    #expect(again.says("recording: \(second), "), "\(again.text)")
+    let isWrittenToo = LiveProcess.wait { content(second).count > 20_000 }
+    #expect(isWrittenToo, "\(again.text)")
+    again.send(SIGTERM)
+    #expect(again.end() == 0, "\(again.text)")
+    #expect(content(first) == capture && content(first + ".log") == log)
+    #expect(
+      try Self.recordings(folder) == ["rec-0001.pcapng", "rec-0001.pcapng.log", "rec-0002.pcapng", "rec-0002.pcapng.log"])
+  }
+
+  @Test func aRotatedRecordingKeepsTheLatestAndSaysWhatALaterFileIs() throws {
+    let folder = try RunFolder()
+    let all = try Self.recorded(folder, ["--speed", "1000", "--for", "3m", "--status-every", "0", "--rotate", "50k"])
+    #expect(all.end() == 0, "\(all.text)")
+    let files = try Self.recordings(folder).filter { $0.hasSuffix(".pcapng") }.map { folder.path + "/" + $0 }
+    try #require(files.count >= 3, "\(files)")
+    let later = try linkbmsTests.run(BuiltProgram.path, ["replay", "--through-engine", files[1]])
+    #expect(later.status == 2 && later.errors.contains("as in a later file of a recording; expected all of its files"), "\(later)")
+    let compared = try linkbmsTests.run(BuiltProgram.path, ["compare", files[1], "--engine"])
+    #expect(compared.errors.contains("as in a later file of a recording"), "\(compared)")
+    let whole = folder.path + "/whole.pcapng"
+    try files.reduce(into: Data()) { $0 += FileManager.default.contents(atPath: $1) ?? Data() }
+      .write(to: URL(fileURLWithPath: whole))
+    let replay = try linkbmsTests.run(BuiltProgram.path, ["replay", "--through-engine", whole])
+    #expect(replay.status == 0 && replay.output.contains("every output as recorded"), "\(replay)")
+
+    let latest = try Self.recorded(
+      folder, ["--speed", "1000", "--for", "3m", "--status-every", "0", "--rotate", "50k", "--keep", "2"])
+    #expect(latest.end() == 0, "\(latest.text)")
+    let kept = try Self.recordings(folder)
+    #expect(kept.count == 4 && !kept.contains { files.contains(folder.path + "/" + $0) }, "\(kept)")
+  }
+
   @Test func journaldGetsPriorities() throws {
     let folder = try RunFolder()
     let (slaves, tap) = try Self.slaves(folder)
@@ -234,6 +301,10 @@ import Testing
     (["run", "--config", "x", "--chain", "a", "--for", "soon"], "--for: found"),
     (["run", "--config", "x", "--chain", "a", "--speed", "2"], "--speed: real slaves"),
     (["run", "--config", "x", "--chain", "a", "--log-level", "loud"], "--log-level: found"),
+    (["run", "--config", "x", "--chain", "a", "--rotate", "1M"], "--rotate: needs --record"),
+    (["run", "--config", "x", "--chain", "a", "--record", "r", "--rotate", "1h"], "--rotate: found \"1h\", expected a size"),
+    (["run", "--config", "x", "--chain", "a", "--record", "r", "--keep", "2"], "--keep: needs --rotate"),
+    (["run", "--config", "x", "--chain", "a", "--record", "r", "--rotate", "1M", "--keep", "0"], "--keep: found 0"),
     (["virtual", "slaves", "--chain", "tap+tcp://127.0.0.1:0"], "name a battery"),
     (["virtual", "slaves", "--plant", "/no", "--chain", "tap+tcp://127.0.0.1:0"], "/no: "),
   ])
@@ -243,13 +314,17 @@ import Testing
   }
 
   @Test func digitalLinesAreNamedAndAskedForBeforeAnythingIsClosed() throws {
+    let folder = try RunFolder()
     let start = ["run", "--config", "/etc/bms.yaml", "--chain", "tap+tcp://t:1"]
-    for (words, text) in [
-      (["--gpio-output", "running=1"], "--gpio: found none"), (["--gpio", "gpiochip0"], "--gpio: needs --gpio-output"),
-      (["--gpio", "gpiochip0", "--gpio-input", "closed=1"], "one of open, watch"),
-    ] {
-      let result = try linkbmsTests.run(BuiltProgram.path, start + words)
-      #expect(result.status == 2 && result.errors.contains(text), "\(result)")
+    // A configuration's file may say the rest; this one does not.
+    for begin in [["run", "--config", folder.config, "--chain", "tap+tcp://t:1"], ["run", "--simulate", "/no"]] {
+      for (words, text) in [
+        (["--gpio-output", "running=1"], "--gpio: found none"), (["--gpio", "gpiochip0"], "--gpio: needs --gpio-output"),
+        (["--gpio", "gpiochip0", "--gpio-input", "closed=1"], "one of open, watch"),
+      ] {
+        let result = try linkbmsTests.run(BuiltProgram.path, begin + words)
+        #expect(result.status == 2 && result.errors.contains(text), "\(result)")
+      }
     }
     let unit = try linkbmsTests.run(
       BuiltProgram.path,
@@ -270,7 +345,8 @@ import Testing
     // With every option that the command has: what is not in the unit is not what was started.
     let common = [
       "--config": "/etc/my bms.yaml", "--state": "/var/own.state", "--for": "24h", "--status-every": "10s", "--log-level": "debug",
-      "--can": "can0", "--can2": "can1", "--record": "/var/run.pcapng", "--deadline": "300ms", "--variant": "short",
+      "--can": "can0", "--can2": "can1", "--record": "/var/run.pcapng", "--rotate": "50M", "--keep": "7",
+      "--deadline": "300ms", "--variant": "short",
       "--gpio": "gpiochip0", "--gpio-output": "running=1", "--gpio-input": "open=22:low", "--gpio-reset-button": "27",
       "--address": "2", "--http": ":8080", "--tls-certificate": "/c.pem", "--tls-key": "/k.pem", "--history": "/h.sqlite",
       "--mdns": "cellar", "--setup-password-file": "/wifi", "--mqtt": "broker", "--mqtt-user": "bms",
@@ -292,6 +368,16 @@ import Testing
         #expect(command.contains(" \(option) \(written) "), "\(option): \(command)")
         seen.insert(option)
       }
+    }
+    // A service records without end: not without a limit, unless its words say that there is none to be.
+    for (words, unit) in [
+      ([], nil), (["--record", "/r.pcapng"], " --record /r.pcapng --rotate 100M --keep 50 "),
+      (["--record", "/r.pcapng", "--rotate", "1G"], " --record /r.pcapng --rotate 1G --deadline 300ms "),
+    ] as [([String], String?)] {
+      var world = MemoryWorld(MemoryBuses())
+      #expect(
+        world.run(["run", "--print-unit", "--simulate", "/plant.yaml", "--deadline", "300ms"] + words) == 0, "\(world.notes)")
+      #expect(world.text.contains(" --rotate ") == (unit != nil) && world.text.contains(unit ?? " run "), "\(world.text)")
     }
     let info = try #require(CommandTree.of(LinkBMS.self).subcommand("run"))
     let names = info.shownOptions.compactMap { $0.preferredName?.written }

@@ -1,3 +1,4 @@
+import Analysis
 import Bus
 import Controller
 import Formats
@@ -52,7 +53,7 @@ import Testing
     /// Whether the last turn said that there are more.
     private(set) var goesOn = true
 
-    init(recording: RunLoop.Recording? = nil) throws {
+    init(recording: RecordingFiles? = nil) throws {
       folder = try TestFolder()
       let text = "configuration: {preset: lfp, bms1-slaves: 1, bms1-cells-per-module: 8, protocol: deye}\nplant: {soc: 60}\n"
       let (scenario, problems) = ScenarioFile.parse(text, path: "test")
@@ -158,10 +159,78 @@ import Testing
   }
 
   @Test func aRecordingThatCannotBeWrittenOpensAndEndsTheRun() throws {
-    var rig = try Rig(recording: .init(capture: GrowingFile("/dev/full"), log: GrowingFile("/dev/full")))
+    let folder = try TestFolder()
+    let files = try RecordingFiles(folder.file("run.pcapng")) { _ throws(OutputError) in
+      try ByteOutput(path: "/dev/full", appending: true)
+    }
+    var rig = try Rig(recording: files)
     rig.run(60)
     #expect(!rig.goesOn && !rig.isClosed)
-    #expect(rig.loop.failure?.hasPrefix("the recording: cannot write /dev/full") == true, "\(rig.loop.failure ?? "")")
+    let failure = "the recording: cannot write \(folder.file("run-0001.pcapng")): No space left on device"
+    #expect(rig.loop.failure == failure)
+  }
+
+  @Test func aRecordingGoesOnInFilesThatCanBeReadAloneAndTogetherReplay() throws {
+    let folder = try TestFolder()
+    let path = folder.file("run.pcapng")
+    var rig = try Rig(recording: RecordingFiles(path, limits: .init(bytes: 50_000)))
+    rig.run(120)
+    rig.loop.stop("enough")
+    rig.run(20)
+    #expect(!rig.goesOn && rig.loop.failure == nil)
+    #expect(rig.loop.finish() == nil)
+
+    let numbers = RecordingFiles.numbers(path)
+    #expect(numbers.count >= 3 && numbers == Array(1...numbers.count), "\(numbers)")
+    var whole: [UInt8] = []
+    for number in numbers {
+      let name = Rotation.name(path, number)
+      let replay = try Self.replay(name)
+      #expect(replay.problems.isEmpty && replay.starts == (number == 1 ? 1 : 0), "\(number)")
+      // The last may have been begun with the last words.
+      if number < numbers.count {
+        #expect(try !records(inFile: name).isEmpty, "\(number): no frame of the inverter's bus")
+        #expect((replay.unstarted > 0) == (number > 1), "\(number)")
+      }
+      // Whoever finds a later one reads where the rest is.
+      let log = String(decoding: try InputFile.bytes(of: name + ".log"), as: UTF8.self)
+      let head = log.split(separator: "\n").first ?? ""
+      let words = "file \(number) of the recording that begins with \(Rotation.name(path, 1))"
+      #expect(head.contains(words) == (number > 1), "\(head)")
+      whole += try InputFile.bytes(of: name)
+    }
+    let joined = folder.file("whole.pcapng")
+    let output = try ByteOutput(path: joined, appending: false)
+    try output.write(whole)
+    output.close()
+    let replay = try Self.replay(joined)
+    #expect(replay.problems.isEmpty && replay.differing == 0 && replay.unstarted == 0, "\(replay.first?.texts ?? [])")
+    #expect(replay.steps == rig.loop.runtime.steps)
+  }
+
+  private static func replay(_ path: String) throws -> EngineReplay {
+    var input = try CaptureInput(path: path)
+    var replay = EngineReplay()
+    while try input.readWindow(into: &replay) {}
+    return replay
+  }
+
+  @Test func aRecordingThatCannotGoOnOpensAndEndsTheRun() throws {
+    let folder = try TestFolder()
+    let path = folder.file("run.pcapng")
+    let files = try RecordingFiles(path, limits: .init(bytes: 50_000)) { name throws(OutputError) in
+      guard name.contains("run-0001.") else { throw OutputError.failed(errno: ENOSPC) }
+      return try ByteOutput(newFile: name)
+    }
+    var rig = try Rig(recording: files)
+    rig.run(300)
+    #expect(!rig.goesOn && !rig.isClosed)
+    let failure = "the recording: cannot write \(folder.file("run-0002.pcapng")): No space left on device"
+    #expect(rig.loop.failure == failure)
+    _ = rig.loop.finish()
+    // What came until then and afterwards is in the file that was there.
+    let replay = try Self.replay(folder.file("run-0001.pcapng"))
+    #expect(replay.problems.isEmpty && replay.differing == 0 && replay.steps == rig.loop.runtime.steps)
   }
 
   @Test func aStopOpensBeforeTheEnd() throws {
@@ -211,7 +280,7 @@ import Testing
     // Nor would a configuration get to it.
     let hub = SnapshotHub()
     rig.loop.pages = RunPages(hub.publisher(), followsWallClock: false) { nil }
-    #expect(hub.send(.configure(Configuration())))
+    #expect(hub.send(.configure(Configuration())) != nil)
     let isRefused = LiveProcess.wait {
       rig.run(10)
       return hub.moment(at: .now).answer?.hasSuffix("the configuration is refused: the disk does not answer") ?? false
@@ -228,6 +297,39 @@ import Testing
     }
     #expect(isOver && !rig.loop.isDiskSilent)
     rig.close()
+  }
+
+  /// The pages ask beforehand; between that and the order the contactors may have closed.
+  @Test func theLoopDecidesAnewWhateverThePagesWereTold() throws {
+    var rig = try Rig()
+    rig.close()
+    let hub = SnapshotHub()
+    rig.loop.pages = RunPages(hub.publisher(), followsWallClock: false) { nil }
+    func answer(_ command: GatewayCommand) throws -> CommandAnswer {
+      let number = try #require(hub.send(command))
+      LiveProcess.wait {
+        rig.run(1)
+        return hub.answer(to: number) != nil
+      }
+      return try #require(hub.answer(to: number))
+    }
+    func current(_ milliamperes: Int32) -> GatewayCommand { .calibrate(.currentHigh(raw: 10_000, milliamperes: milliamperes)) }
+    var wanted = rig.loop.runtime.engine.configuration
+    wanted[.overvoltageProtect] = 37_000
+    let protecting = try answer(.configure(wanted))
+    #expect(protecting.refusal?.item == .overvoltageProtect)
+    #expect(protecting.text.contains("the configuration is refused: cell-overvoltage-protect differs"))
+    // Small corrections are taken, but not one after the other.
+    let first = try answer(current(10_800))
+    #expect(first.refusal == nil && first.text.hasSuffix("calibration kept until the end of the run and taken over"))
+    rig.run(1)
+    #expect(rig.loop.runtime.engine.configuration[.currentHigh] == 10_800)
+    let second = try answer(current(11_500))
+    #expect(second.refusal?.item == .currentHigh && second.text.contains("the calibration is refused: found 11.5 A"))
+    let zero = try answer(.calibrate(.currentLow(raw: 50, milliamperes: 0)))
+    #expect(zero.refusal?.reason.contains("open contactors") == true)
+    #expect(rig.loop.runtime.engine.configuration[.overvoltageProtect] == 36_500)
+    #expect(rig.isClosed)
   }
 
   @Test func anEndDoesNotWaitForADiskThatHangs() throws {
