@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int ports_event_open(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
@@ -16,3 +17,10 @@ void ports_event_clear(int descriptor) {
 }
 
 int ports_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int ports_receive_room(int descriptor) {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  // The kernel says twice what it was asked for: half of it is for its own use.
+  return getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, &size) == 0 ? bytes / 2 : -1;
+}

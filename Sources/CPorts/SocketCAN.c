@@ -59,6 +59,8 @@ ports_can_open_result ports_can_open(const char *name, const ports_can_options *
   if (!options->hardware_time || setsockopt(can, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps) != 0) {
     setsockopt(can, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   }
+  // Before the socket has an interface: what came between that and the filters would pass.
+  if (options->withhold) setsockopt(can, SOL_CAN_RAW, CAN_RAW_FILTER, NULL, 0);
   struct sockaddr_can address = {.can_family = AF_CAN, .can_ifindex = index};
   if (bind(can, (struct sockaddr *)&address, sizeof address) != 0) {
     return stop(can, errno == ENODEV ? ports_can_open_absent : ports_can_open_failed);

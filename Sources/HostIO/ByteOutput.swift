@@ -68,6 +68,19 @@ public final class ByteOutput {
     self.init(descriptor: descriptor, buffering: buffering, owns: true)
   }
 
+  /// Makes a file that grows in place: whatever ends the process, what was written is under its name. `nil` = something has that name,
+  /// be it a link that leads nowhere.
+  /// - Throws: `failed` with what the system said (2 = no such folder, 13 = not allowed, 28 = no space left).
+  public convenience init?(newFile path: String, buffering: Buffering = .full) throws(OutputError) {
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      let code = errno
+      if code == EEXIST { return nil }
+      throw .failed(errno: code)
+    }
+    self.init(descriptor: descriptor, buffering: buffering, owns: true)
+  }
+
   deinit {
     if ownsDescriptor { close() }
     storage.deallocate()

@@ -60,6 +60,8 @@ public struct ControllerRuntime: Sendable {
   private var nextStore_us: Int64 = 0
   private var wantsStore = true
   private var openSince_us: Int64?
+  /// What was in force when everything was open for the last time.
+  private var openConfiguration: Configuration?
   /// Whether nothing is said on the CAN ports.
   public private(set) var isMute = false
   /// Whether a person lets the contactors close now.
@@ -244,8 +246,9 @@ public struct ControllerRuntime: Sendable {
   public mutating func reset() { commands.append(.reset) }
 
   /// Takes over a configuration if that is safe now. Returns why not; `nil` = it is in force after the next step.
-  public mutating func configure(_ configuration: Configuration) -> String? {
-    if let why = refusal(of: configuration) { return why }
+  /// - Parameter isCalibration: see `ChangeRules.refusal`.
+  public mutating func configure(_ configuration: Configuration, isCalibration: Bool = false) -> String? {
+    if let refusal = changeRules.refusal(of: configuration, isCalibration: isCalibration) { return refusal.reason }
     commands.append(.configure(configuration))
     isUrgent = true
     return nil
@@ -255,7 +258,7 @@ public struct ControllerRuntime: Sendable {
   /// the next step. Source: spec/controller.md §4, the end of CONFIG ERR.
   public mutating func configure(_ configuration: Configuration, sessions: [Session]) -> String? {
     guard lacksConfiguration else { return configure(configuration) }
-    if let why = refusal(of: configuration) { return why }
+    if let refusal = changeRules.refusal(of: configuration) { return refusal.reason }
     begin(configuration, sessions)
     return nil
   }
@@ -263,34 +266,15 @@ public struct ControllerRuntime: Sendable {
   /// Whether there is no configuration that the battery could be read with: CONFIG ERR.
   public var lacksConfiguration: Bool { engine.violations > 0 }
 
-  /// Why a configuration may not be taken over now; `nil` = it may.
-  public func refusal(of configuration: Configuration) -> String? {
-    guard !lacksConfiguration else {
-      return configuration.violationCount == 0 ? nil : "it breaks \(configuration.violationCount) rules"
-    }
-    let changed = ConfigurationItem.allCases.filter { configuration[$0] != engine.configuration[$0] }
-    let fixed: Set<ConfigurationItem> = [
-      .bms1Slaves, .bms2Slaves, .bms1Cells, .bms2Cells, .cellCount, .inverterProtocol,
-    ]
-    if let item = changed.first(where: fixed.contains) {
-      return "\(item.row.key) differs: the battery or its inverter is another; stop and start again"
-    }
-    guard configuration.violationCount == 0 else { return "it breaks \(configuration.violationCount) rules" }
-    // What protects is not changed under load.
-    var harmless: Set<ConfigurationItem> = [
-      .usedCells, .chargeCurrentMax, .dischargeCurrentMax, .balanceStart, .balanceDifference,
-    ]
-    // Some points can be measured behind closed contactors only; in a commissioning the person who confirms them stands beside it.
-    if settings.isPersonHeld {
-      harmless.formUnion([.currentHighRaw, .currentHigh, .outputHighRaw, .outputHigh])
-    }
-    let isClosed = !ordered.isEmpty || !engine.outputs.contactors.isEmpty
-    var hasOtherSensors = false
-    for module in 0..<30 where configuration.sensors[module] != engine.configuration.sensors[module] { hasOtherSensors = true }
-    if isClosed, let item = changed.first(where: { !harmless.contains($0) })?.row.key ?? (hasOtherSensors ? "sensors" : nil) {
-      return "\(item) differs and the contactors are closed: it may be changed with open contactors only"
-    }
-    return nil
+  /// What may be changed now.
+  public var changeRules: ChangeRules {
+    var rules = ChangeRules(engine.configuration, readings)
+    rules.lacksConfiguration = lacksConfiguration
+    rules.isClosed = !ordered.isEmpty || !engine.outputs.contactors.isEmpty
+    rules.isConnected = ChangeRules.connects(ordered) && ChangeRules.connects(engine.outputs.contactors)
+    rules.isPersonHeld = settings.isPersonHeld
+    rules.closedWith = openConfiguration ?? engine.configuration
+    return rules
   }
 
   // MARK: A person's part
@@ -464,6 +448,7 @@ public struct ControllerRuntime: Sendable {
       hasClosed = true
     } else {
       openSince_us = openSince_us ?? self.now_us
+      openConfiguration = engine.configuration
       // A person has let them close once, not again and again.
       if settings.isPersonHeld, isPermitted, hasClosed { raise(.opened(engine.outputs.status)) }
     }

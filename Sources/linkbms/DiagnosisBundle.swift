@@ -10,19 +10,48 @@ enum DiagnosisBundle {
   /// Seconds before and after a finding that are kept of the capture; a short one is kept whole.
   static let margin: Int64 = 15
 
-  /// - Parameter keepsAll: keeps the whole capture instead of what is around the findings.
+  /// Of a capture in a file: what is around the findings.
   static func write(
     _ path: String, _ format: CaptureFormat?, _ diagnosis: Diagnosis, _ site: SiteFacts, _ library: DefinitionLibrary,
-    to output: String, keepsAll: Bool = false, isInterrupted: () -> Bool = { false }
+    to output: String, isInterrupted: () -> Bool = { false }
   ) throws {
     guard path != "-" else { throw WorldError(message: "--bundle: standard input cannot be read twice: save it to a file first") }
     if path == output { throw WorldError(message: "--bundle: \(output) is the capture itself: name another file") }
     var capture = try CaptureInput(path: path, format: format)
     let buffer = makeOutput()
     defer { freeOutput(buffer) }
-    var sink = CuttingSink(spans: keepsAll ? nil : spans(diagnosis), masks: masks(diagnosis, library), output: buffer)
+    var sink = CuttingSink(spans: spans(diagnosis), masks: masks(diagnosis, library), output: buffer)
     while try capture.readWindow(into: &sink) { if isInterrupted() { break } }
-    let name = path.split(separator: "/").last.map(String.init) ?? path
+    try pack(sink, buffer, diagnosis, of: path.split(separator: "/").last.map(String.init) ?? path, site, to: output)
+  }
+
+  /// Of frames that are at hand: all of them, and where some are missing.
+  static func write(
+    _ kept: [FrameRing.Kept], buses: [String], _ diagnosis: Diagnosis, _ site: SiteFacts, _ library: DefinitionLibrary,
+    to output: String
+  ) throws(WorldError) {
+    let buffer = makeOutput()
+    defer { freeOutput(buffer) }
+    var sink = CuttingSink(spans: nil, masks: masks(diagnosis, library), output: buffer)
+    for (index, name) in buses.enumerated() { sink.busAppeared(BusID(UInt16(truncatingIfNeeded: index)), named: name) }
+    var losses = [UInt64](repeating: 0, count: buses.count)
+    for piece in kept {
+      switch piece {
+      case .frame(let record, _): sink.receive(record)
+      case .lost(let frames, let bus):
+        let index = Int(bus.index)
+        guard index < buses.count else { continue }
+        losses[index] &+= frames
+        buffer.pointee.append(string: CaptureFile.dropCount(frames, on: buses[index], total: losses[index]))
+      }
+    }
+    try pack(sink, buffer, diagnosis, of: buses.joined(separator: ", "), site, to: output)
+  }
+
+  private static func pack(
+    _ sink: CuttingSink, _ log: UnsafeMutablePointer<ByteBuffer>, _ diagnosis: Diagnosis, of name: String, _ site: SiteFacts,
+    to output: String
+  ) throws(WorldError) {
     let text = DiagnosisText.text(diagnosis, TextStyle(), columns: 100)
     let facts = [
       "linkbms \(Version.text)", "capture \(name)", "records \(diagnosis.records), \(sink.kept) of them in capture.log",
@@ -33,7 +62,7 @@ enum DiagnosisBundle {
     let entries: [(name: String, bytes: [UInt8])] = [
       ("verdict.txt", Array(text.utf8)), ("findings.json", Array(DiagnosisText.json(diagnosis, of: name).utf8)),
       ("report.html", Array(DiagnosisPage.html(diagnosis, of: name, site: site).utf8)),
-      ("capture.log", buffer.pointee.withBytes { Array($0) }), ("about.txt", Array((facts.joined(separator: "\n") + "\n").utf8)),
+      ("capture.log", log.pointee.withBytes { Array($0) }), ("about.txt", Array((facts.joined(separator: "\n") + "\n").utf8)),
     ]
     do throws(HostError) { try ZipFile.write(entries, to: output) } catch { throw WorldError(message: error.description) }
   }

@@ -65,6 +65,15 @@ enum FuzzSubject: String {
     let again = ConfigurationFile.parse(ConfigurationFile.text(reading.configuration))
     // Sensors of modules that a chain does not have are not written.
     if reading.complaints.isEmpty, again.configuration != reading.configuration { fatalError("a configuration came back changed") }
+    // Who saves a file loses none of its digital lines, or does not save.
+    if let kept = try? ConfigurationFile.text(reading.configuration, replacing: text) {
+      let saved = ConfigurationFile.parse(kept)
+      if saved.gpio != reading.gpio || reading.gpioProblem != nil { fatalError("digital lines were lost") }
+      let again = try? ConfigurationFile.text(reading.configuration, replacing: kept)
+      if again != kept { fatalError("a file changes as it is saved again") }
+    } else if reading.gpioProblem == nil {
+      fatalError("a sound section cannot be saved")
+    }
     if let state = try? StateFile.parse(text), (try? StateFile.parse(StateFile.text(state))) != state {
       fatalError("a state came back changed")
     }

@@ -47,6 +47,20 @@ import Testing
     }
   }
 
+  @Test func aNewFileGrowsUnderItsNameAndWritesOverNothing() throws {
+    let output = try #require(try ByteOutput(newFile: folder + "/new"))
+    try output.write("x")
+    try output.flush()
+    // Nobody has closed it: this is what a kill leaves.
+    #expect(contents("new") == Data("x".utf8))
+    #expect(try ByteOutput(newFile: folder + "/new") == nil)
+    #expect(contents("new") == Data("x".utf8))
+    symlink("/nowhere", folder + "/link")
+    #expect(try ByteOutput(newFile: folder + "/link") == nil)
+    #expect(try ByteOutput(newFile: folder) == nil)
+    #expect(throws: OutputError.failed(errno: ENOENT)) { try ByteOutput(newFile: folder + "/none/f") }
+  }
+
   @Test func saysWhyItCannotWrite() throws {
     #expect(throws: OutputError.failed(errno: ENOENT)) { try ByteOutput(path: folder + "/none/f", appending: false) }
     #expect(throws: OutputError.failed(errno: EISDIR)) { try ByteOutput(path: folder, appending: false) }

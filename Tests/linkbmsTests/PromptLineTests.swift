@@ -52,6 +52,18 @@ import Testing
   }
 
   @Test(arguments: [
+    ("plain", true), ("*.log", true), ("'plain'", false), ("\"plain\"", false), ("pl''ain", false), ("pl\\ain", false),
+    ("$name", false), ("~", false), ("a~b", true),
+  ])
+  func knowsWhatStandsAsItWasTyped(line: String, expected: Bool) throws {
+    guard case .command(let words, _)? = try statements(line).first else {
+      Issue.record("no command in \(line)")
+      return
+    }
+    #expect(words.first?.isBare == expected)
+  }
+
+  @Test(arguments: [
     ("a; b c ;; d", ["a", "b c", "d"]),
     ("a > f", ["a > f"]),
     ("a >f; b >> 'g h'", ["a > f", "b >> g h"]),

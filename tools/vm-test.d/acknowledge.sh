@@ -21,6 +21,7 @@ said 2 'can2: .* frames were not acknowledged within 2 s' replay Captures/deye-h
 # Somebody who listens only acknowledges nothing.
 controller can2 500000
 controller can3 500000 listen-only on
+said 2 'can3: only listens: .*linkbms bus can3 --listen-only off --up' send can3 123#04
 said 2 'can2: the frame was not acknowledged' send can2 123#04
 echo "   without another node send and replay say so" >&2
 

@@ -18,6 +18,10 @@ ip -details link show can0 | grep -q 'restart-ms 100'
 "$linkbms" bus can0 --bitrate 500000 --up --format json | python3 -c 'import json, sys; assert json.load(sys.stdin)["bitrate"] == 500000'
 ! "$linkbms" bus lo 2> "$work/error"
 holds 'is not a CAN interface' "$work/error"
+status=0
+"$linkbms" shell -c 'arm cna0' 2> "$work/error" || status=$?
+same "status of arming a slip of the hand" "$status" 2
+holds 'cna0: there is no such interface.*did you mean "can0"' "$work/error"
 "$linkbms" bus can0 --down > /dev/null
 [ $(($(cat /sys/class/net/can0/flags) & 1)) = 0 ]
 status=0
@@ -104,6 +108,28 @@ local_too() { cansend vcan7 00004210#C0FFEE && holds '00004210#C0FFEE' "$work/br
 until_true local_too
 end $bridge
 holds 'vcan7 → vcan0' "$work/bridge"
+
+# A frame that the other side cannot carry is dropped and said, and the bridge goes on.
+virtual vcan9 16
+dump vcan9 "$work/classic"
+"$linkbms" bridge vcan7 vcan9 --one-way 2> "$work/bridge" &
+bridge=$!
+flows() { cansend vcan7 126# && holds ' 126#' "$work/classic"; }
+until_true flows
+cansend vcan7 '127##1AABB'
+until_true holds 'vcan9: cannot send CAN FD frames.*mtu 72.*such frames are dropped' "$work/bridge"
+goes_on() { cansend vcan7 128#01 && holds ' 128#01' "$work/classic"; }
+until_true goes_on
+end $bridge
+holds ', 1 could not be sent there' "$work/bridge"
+
+# An address that filters in the kernel: nothing else is ever seen.
+"$linkbms" capture 'vcan7,351:7FF?time=hardware' --write "$work/filtered.log" 2> "$work/said" &
+capture=$!
+passes() { cansend vcan7 350# && cansend vcan7 351#01 && holds ' 351#01' "$work/filtered.log"; }
+until_true passes
+end $capture
+same "IDs behind a filter" "$(cut -d ' ' -f 3 "$work/filtered.log" | cut -d '#' -f 1 | sort -u)" 351
 
 # An interface that goes and comes back, in the middle of a capture.
 "$linkbms" capture vcan7 --write "$work/gone.log" 2> "$work/said" &

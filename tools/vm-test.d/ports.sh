@@ -1,2 +1,2 @@
 # ports against each other, can-utils, python-can; controllers set and read back; interfaces that go and come back
-swift_tests 'SocketCAN|CANInterface|CANController|PcapPort' 18
+swift_tests 'SocketCAN|CANInterface|CANController|PcapPort' 21

@@ -43,7 +43,7 @@ for spoken in deye=deye-hv goodwe=goodwe pylontech=pylontech-hv sofar1=sofar:sof
   until_true met || show "$name"
   stop_run
   # What it recorded has the times of the run: the link is judged as if it had run at the wall clock's pace.
-  "$linkbms" diagnose "$work/$name.pcapng" > "$work/$name.verdict" || { cat "$work/$name.verdict" >&2; show "$name"; }
+  "$linkbms" diagnose "$work/$name-0001.pcapng" > "$work/$name.verdict" || { cat "$work/$name.verdict" >&2; show "$name"; }
   ! holds '(error)' "$work/$name.verdict" || { cat "$work/$name.verdict" >&2; show "$name"; }
   echo "   $name: running and online; $(head -n 1 "$work/$name.verdict")" >&2
 done

@@ -80,12 +80,12 @@ extension BusJudge {
       }
       let name = link.dissection.messages[Int(battery.answers[index].request)].name
       var parts: [String] = []
-      if tally.unanswered > 0 { parts.append("\(tally.unanswered) unanswered") }
-      if tally.incomplete > 0 { parts.append("\(tally.incomplete) with something missing") }
-      if tally.late > 0 { parts.append("\(tally.late) late, up to \(seconds(tally.longest_us &* 1000))") }
+      if tally.unanswered > 0 { parts.append("\(tally.unanswered) did not come") }
+      if tally.incomplete > 0 { parts.append("\(tally.incomplete) lacked something") }
+      if tally.late > 0 { parts.append("\(tally.late) came late, after up to \(seconds(tally.longest_us &* 1000))") }
       let first = [tally.firstIncomplete, tally.firstUnanswered, tally.firstLate].compactMap { $0 }.min { $0.time_us < $1.time_us }
       add(
-        .R06, "of \(tally.asked) answers to \(name): \(parts.joined(separator: ", "))", first: first.map(convert), count: bad,
+        .R06, "of \(tally.asked) answers to \(name), \(parts.joined(separator: ", "))", first: first.map(convert), count: bad,
         facts: watch.facts(name).first, expected: "all of them complete within \(seconds(battery.answers[index].within_us &* 1000))"
       )
       return

@@ -22,6 +22,8 @@ public struct EngineReplay: RecordSink, Sendable {
   public private(set) var first: Difference?
   /// Starts of the controller in the recording.
   public private(set) var starts: UInt64 = 0
+  /// Steps before any start: this is a later file of a recording, and nothing can be said of them.
+  public private(set) var unstarted: UInt64 = 0
   /// Packets that are no engine record.
   public private(set) var foreign: UInt64 = 0
   /// What was wrong with the file.
@@ -66,7 +68,10 @@ public struct EngineReplay: RecordSink, Sendable {
   }
 
   private mutating func compare(_ recorded: EngineRecord.Output) {
-    guard let engine else { return }
+    guard let engine else {
+      unstarted &+= 1
+      return
+    }
     steps &+= 1
     let now = EngineRecord.Output(engine)
     guard now != recorded else { return }

@@ -15,6 +15,9 @@ void ports_event_clear(int descriptor);
 // A pipe whose ends no child inherits, whatever another thread starts at that moment; -1 and errno.
 int ports_pipe(int ends[2]);
 
+// Bytes that the kernel keeps for what waits at a socket, in the numbers in which they are asked for; -1 and errno.
+int ports_receive_room(int descriptor);
+
 // --- Multicast. Addresses and ports in network byte order as they stand in sockaddr_in.
 
 // A socket that hears `group` on every interface that can carry it; -1 and errno.
@@ -43,6 +46,7 @@ typedef struct {
   bool hardware_time;   // the controller's time stamp where it gives one
   uint32_t error_mask;  // classes of error frames wanted
   int buffer_bytes;     // room in the kernel for frames that wait
+  bool withhold;        // until filters are set, nothing comes but error frames
 } ports_can_options;
 
 // Opens a raw socket for classic and FD frames. On success *descriptor is it and *mtu says whether the interface takes FD (72).

@@ -27,6 +27,8 @@ public struct PcapngReader: Sendable {
     @usableFromInline var offset: Int64 = 0
     @usableFromInline var precision = TimePrecision.microseconds
     var snapLength: UInt32 = 0
+    /// Frames that it is known to have dropped.
+    var dropped: UInt64 = 0
     /// A way for plain frames without options.
     @usableFromInline var isPlain: Bool
   }
@@ -135,6 +137,9 @@ public struct PcapngReader: Sendable {
     case 6: packet(body, position, interfaceWidth: 4, &sink)
     case 2: packet(body, position, interfaceWidth: 2, &sink)
     case 3: simplePacket(body, position, &sink)
+    case 5:
+      ignoredBlocks &+= 1
+      statistics(body, position, &sink)
     default: ignoredBlocks &+= 1
     }
     return Int(total)
@@ -236,6 +241,7 @@ public struct PcapngReader: Sendable {
       }
     }
     if dropped > 0 {
+      interfaces[number].dropped &+= dropped
       sink.report(
         CaptureProblem(
           .framesLost, at: position, found: "\(dropped) packets dropped before this one", expected: "none", count: dropped))
@@ -243,6 +249,28 @@ public struct PcapngReader: Sendable {
     let packet = UnsafeRawBufferPointer(rebasing: body[20..<20 + captured])
     let time = UInt64(word(body, 4)) << 32 | UInt64(word(body, 8))
     emit(packet, interfaces[number], nanoseconds(time, interfaces[number]), direction, position, &sink)
+  }
+
+  /// What an interface dropped since the capture began: what no packet told was lost behind the last one.
+  private mutating func statistics<Sink: RecordSink>(
+    _ body: UnsafeRawBufferPointer, _ position: CaptureProblem.Position, _ sink: inout Sink
+  ) {
+    guard body.count >= 12 else { return }
+    let number = Int(word(body, 0))
+    guard number < interfaces.count else { return }
+    var total: UInt64 = 0
+    eachOption(body, from: 12) { code, value in
+      guard code == 5, value.count >= 8 else { return }
+      let count = UInt64(littleEndian: value.loadUnaligned(as: UInt64.self))
+      total = isSwapped ? count.byteSwapped : count
+    }
+    // All ones: the recorder did not know.
+    guard total > interfaces[number].dropped, total < .max else { return }
+    let news = total - interfaces[number].dropped
+    interfaces[number].dropped = total
+    sink.report(
+      CaptureProblem(
+        .framesLost, at: position, found: "\(news) packets dropped that no packet tells", expected: "none", count: news))
   }
 
   private mutating func simplePacket<Sink: RecordSink>(

@@ -43,7 +43,7 @@ public struct MessageEncoder: Sendable {
         issues.append(.unknownSignal(name))
         continue
       }
-      switch raw(value, index) {
+      switch bits(of: value, signal: index) {
       case .success(let raw):
         store(raw.bits, plan.signals[index], in: &frame)
         if let issue = raw.issue { issues.append(issue) }
@@ -53,8 +53,9 @@ public struct MessageEncoder: Sendable {
     return (frame, issues)
   }
 
-  /// The raw bits of a value, saturated to what the field holds.
-  private func raw(_ value: Sidecar.Expected, _ index: Int) -> Result<(bits: UInt64, issue: Issue?), Issue> {
+  /// The raw bits of a value, saturated to what the field holds, and that it was.
+  /// - Parameter index: the signal, by its place in the plan.
+  public func bits(of value: Sidecar.Expected, signal index: Int) -> Result<(bits: UInt64, issue: Issue?), Issue> {
     let plan = dissection.plan.signals[index]
     let info = dissection.signals[index]
     switch value {

@@ -68,6 +68,12 @@ package struct YAMLNode {
     return mapping.map { ($0.key.scalar?.string ?? "", child($0.value)) }
   }
 
+  /// The keys of a mapping with the lines in which they stand, in order.
+  package var keys: [(key: String, line: Int)] {
+    guard let mapping = node.mapping else { return [] }
+    return mapping.map { ($0.key.scalar?.string ?? "", $0.key.mark?.line ?? 0) }
+  }
+
   /// The items of a list.
   package func items(_ what: String, _ problems: inout [DefinitionProblem]) -> [YAMLNode] {
     guard let sequence = node.sequence else {

@@ -15,10 +15,11 @@ public final class PortSharing {
   /// Opens a bus, or joins those who use it already.
   /// - Parameter listenOnly: see `PortOpener`. A shared adapter only listens as long as all who use it do.
   public func open(_ address: PortAddress, listenOnly: Bool = false) throws(PortError) -> any BusPort {
-    guard case .slcan(let path, _) = address else { return try opener(address, listenOnly) }
+    guard case .slcan(let path, let bitRate, let serialRate, _) = address else { return try opener(address, listenOnly) }
     if let device = devices[path], device.isUsed {
-      guard device.address == address else {
-        throw .refused(path, reason: "is in use as \(device.address): found \(address); end that first, or use the same bit rate")
+      // Whether it is asked for its state whoever came first has said.
+      guard case .slcan(_, bitRate, serialRate, _) = device.address else {
+        throw .refused(path, reason: "is in use as \(device.address): found \(address); end that first, or use the same rates")
       }
       return try device.join(listenOnly: listenOnly)
     }
@@ -54,6 +55,8 @@ final class SharedDevice {
   /// Frames lost and messages that were none, over all times that it was opened.
   var dropped: UInt64 { past.dropped &+ (port?.counters.dropped ?? 0) }
   var malformed: UInt64 { past.malformed &+ (port?.counters.malformed ?? 0) }
+  var advice: PortAdvice { port?.advice ?? PortAdvice() }
+  var usesSystemClock: Bool { port?.usesSystemClock ?? true }
 
   func join(listenOnly: Bool) throws(PortError) -> SharedPort {
     if port == nil || isListenOnly && !listenOnly { try reopen(listenOnly: listenOnly) }
@@ -141,6 +144,9 @@ final class SharedPort: BusPort {
     counters.malformed = device.malformed
     return counters
   }
+
+  var advice: PortAdvice { device.advice }
+  var usesSystemClock: Bool { device.usesSystemClock }
 
   fileprivate func arrive(_ event: PortEvent) {
     if case .frame = event, waiting.count >= SharedPort.capacity {

@@ -338,7 +338,7 @@ extension SignalPlan {
 
   /// The raw value nearest to a physical one in thousandths, and whether the field can hold it.
   public func raw(thousandths value: Int64, scale: Int64) -> (raw: Int64, fits: Bool) {
-    let lowest = encoding == .signed ? -Int64(bitPattern: sign) : 0
+    let lowest = encoding == .signed ? 0 &- Int64(bitPattern: sign) : 0
     let highest = Int64(bitPattern: encoding == .signed ? mask >> 1 : mask & 0x7FFF_FFFF_FFFF_FFFF)
     var wanted: Double
     if isExact {

@@ -12,7 +12,8 @@ struct BridgeCommand: LiveCommand {
       "Frames go both ways unless --one-way says from A to B only, whoever sent them: another node, or a program on this machine. "
         + "Filters and changes hold in both directions. Error frames stay where they are. A frame that comes back from where it was sent "
         + "is dropped, one that would be the same more than \(EchoGuard.mostPerSecond) times a second is taken for such a one, and what "
-        + "waited for more than 0.1 s is too old. At the prompt 'arm' both buses first. Exit status: 0 ended as told; 1 frames were lost; "
+        + "waited for more than 0.1 s is too old. What the other bus cannot carry, such as CAN FD on a classic one, is dropped, said once "
+        + "and counted. At the prompt 'arm' both buses first. Exit status: 0 ended as told; 1 frames were lost or could not be sent; "
         + "2 could not do it.",
       examples: [
         ("linkbms bridge can0 can1", "battery on one, inverter on the other"),
@@ -32,7 +33,7 @@ struct BridgeCommand: LiveCommand {
   @OptionGroup(title: "Definitions") var definitions: DefinitionOptions
 
   func validate() throws {
-    if first == second { throw ValidationError("\(first): a bus cannot be bridged to itself") }
+    if LiveHub.areSame(first, second) { throw ValidationError("\(first), \(second): a bus cannot be bridged to itself") }
   }
 
   func job(in world: inout some World) throws -> (any LiveJob)? {

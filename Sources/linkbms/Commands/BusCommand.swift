@@ -13,14 +13,18 @@ struct BusCommand: ToolCommand {
       "Without IFACE it lists those that are there. With one it shows state, settings and counters, and listens for a second for the "
         + "load. Changing needs rights (root or CAP_NET_ADMIN) and the interface down: together with --up it is taken down, set and "
         + "brought up again. The data bit rate of CAN FD is set with ip link, as the report of an interface that has one says. "
-        + "Listening sends nothing. Exit status: 0 done; 1 the controller is off the bus; 2 could not do it.",
+        + "Listening sends nothing. Exit status: 0 done; 1 the controller is off the bus; 2 could not do it.\n\n"
+        + PortAddress.optionsHelp,
       examples: [
         ("linkbms bus", "list them"), ("linkbms bus can0", "one, with its load"),
         ("linkbms bus can0 --bitrate 500000 --up", "set and bring up"),
         ("linkbms bus can0 --bitrate 500000 --listen-only on --up", "hear without ever saying anything"),
         ("linkbms bus can0 --restart", "after bus-off"),
+        ("linkbms capture can0,351:7FF,355:7FF --write site.log", "an address that filters in the kernel"),
       ]))
 
+  /// A report is no table: CSV has no place here.
+  enum ReportFormat: String, ExpressibleByArgument, CaseIterable { case text, json }
   enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
   @Argument(help: ArgumentHelp("The interface; without it all are listed.", valueName: "iface")) var interface: String?
@@ -31,11 +35,10 @@ struct BusCommand: ToolCommand {
   @Flag(help: "Bring it up.") var up = false
   @Flag(help: "Take it down.") var down = false
   @Flag(help: "Put a controller that is off the bus back on it.") var restart = false
-  @Option(help: ArgumentHelp("Output: text or json.", valueName: "format")) var format: OutputFormat?
+  @Option(help: ArgumentHelp("Output: text or json.", valueName: "format")) var format: ReportFormat?
 
   func validate() throws {
     if up, down { throw ValidationError("--up and --down: give one of them") }
-    guard format != .csv else { throw ValidationError("--format csv: bus has no table; use text or json") }
     if interface == nil, changes { throw ValidationError("expected an interface to set, for example can0") }
     if let bitrate {
       guard (1000...10_000_000).contains(bitrate) else {
@@ -54,7 +57,7 @@ struct BusCommand: ToolCommand {
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
-    let isJSON = (format ?? world.defaultFormat) == .json
+    let isJSON = format.map { $0 == .json } ?? (world.defaultFormat == .json)
     guard let interface else { return try list(isJSON, in: &world) }
     let device: CANInterface
     do throws(PortError) {

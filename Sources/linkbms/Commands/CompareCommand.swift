@@ -3,15 +3,16 @@ import ArgumentParser
 import Bus
 import Formats
 
-/// `compare`: a capture beside a known-good one.
-struct CompareCommand: ToolCommand {
+/// `compare`: a capture, or what a live bus says, beside a known-good capture.
+struct CompareCommand: LiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
     abstract: "Hold a capture against a known-good one: order, periods, content, and where the two first part.",
     discussion: HelpText.discussion(
       "Bus by bus: IDs that are missing or more, messages that come at another pace or with another length, fields that never move and "
-        + "differ, and the first step at which the conversations part. Values that move are not compared. Exit status: 0 alike; 1 "
-        + "differences; 2 could not read a file.",
+        + "differ, and the first step at which the conversations part. Values that move are not compared. --live listens first and "
+        + "compares then: as long as --for says, or until Ctrl-C. Exit status: 0 alike; 1 differences, or frames were lost; 2 could not "
+        + "read a file or a bus. A --for that Ctrl-C cuts short, and a script of the prompt, end with 130 (SIGTERM: 143).",
       examples: [
         ("linkbms compare good.log bad.log", "the known-good one first"),
         (
@@ -19,6 +20,7 @@ struct CompareCommand: ToolCommand {
           "a recording against this build's controller: outputs, and what the inverter was told"
         ),
         ("linkbms compare --tolerance 0.2 good.log bad.log", "periods within 20 %"),
+        ("linkbms compare good.log --live can0 --for 60s", "the bus as it speaks now"),
       ]))
 
   @Argument(help: ArgumentHelp("The known-good capture.", valueName: "reference"), completion: .file())
@@ -33,23 +35,47 @@ struct CompareCommand: ToolCommand {
   @Option(help: ArgumentHelp("How far periods may be apart, as a fraction.", valueName: "fraction"))
   var tolerance = 0.5
   @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
-  var format: OutputFormat?
+  var format: ReportFormat?
   @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
   var dissectors: String?
 
+  @OptionGroup var live: LiveInput
+
   func validate() throws {
-    guard format != .csv else { throw ValidationError("--format csv: differences are no table; use text or json") }
+    try live.check(file.map { [$0] } ?? [])
     guard tolerance > 0, tolerance < 100 else {
       throw ValidationError("--tolerance: found \(tolerance), expected a fraction above 0")
     }
-    guard engine == (file == nil) else { throw ValidationError("name two captures, or one recording and --engine") }
+    guard [file != nil, engine, live.isWanted].filter({ $0 }).count == 1 else {
+      throw ValidationError("name two captures, or one recording and --engine, or one capture and --live IFACE")
+    }
     guard reference != "-" || file != "-" else { throw ValidationError("standard input can be read once only") }
   }
 
-  mutating func run(in world: inout some World) throws -> ExitStatus {
+  func job(in world: inout some World) throws -> (any LiveJob)? {
+    guard live.isWanted else { return nil }
+    let library = try library(in: &world)
+    let mine = try CaptureProfiles.read(reference, library, in: &world)
+    guard !mine.isEmpty else { throw WorldError(message: "\(reference): found no CAN frame") }
+    let isJSON = ReportFormat.isJSON(format, in: world)
+    let style = TextStyle(usesColour: world.terminal.usesColour)
+    return CompareJob(try live.context("compare \(reference)", in: &world), library) { [self] theirs, context in
+      guard !theirs.isEmpty else { return context.fail("\(context.buses): found no CAN frame to compare") }
+      let outcome = report(mine, theirs, context.buses, isJSON: isJSON, style)
+      for line in outcome.lines { context.output.print(line) }
+      context.status = max(context.status, outcome.status)
+    }
+  }
+
+  private func library(in world: inout some World) throws(WorldError) -> DefinitionLibrary {
     var options = DefinitionOptions()
     options.dissectors = dissectors
-    let library = try world.library(options)
+    return try world.library(options)
+  }
+
+  mutating func run(in world: inout some World) throws -> ExitStatus {
+    if let job = try job(in: &world) { return try live.verdict(of: job, in: &world) }
+    let library = try library(in: &world)
     if engine { return try compareWithEngine(library, in: &world) }
     guard let file else { return .failed }
     let mine = try CaptureProfiles.read(reference, library, in: &world)
@@ -57,14 +83,26 @@ struct CompareCommand: ToolCommand {
     guard !mine.isEmpty, !theirs.isEmpty else {
       throw WorldError(message: "\(mine.isEmpty ? reference : file): found no CAN frame")
     }
+    let isJSON = ReportFormat.isJSON(format, in: world)
+    let outcome = report(mine, theirs, file, isJSON: isJSON, TextStyle(usesColour: world.terminal.usesColour))
+    for line in outcome.lines { try world.print(line) }
+    return outcome.status
+  }
+
+  /// Bus by bus what differs, and what that comes to. `mine` has at least one bus.
+  private func report(
+    _ mine: [TraceProfile], _ theirs: [TraceProfile], _ name: String, isJSON: Bool, _ style: TextStyle
+  ) -> (lines: [String], status: ExitStatus) {
+    var lines: [String] = []
     var status = ExitStatus.done
     for (index, other) in theirs.enumerated() {
       let partner = CaptureProfiles.partner(of: other, at: index, in: mine)
       let comparison = TraceComparison(partner, other, tolerance: tolerance)
       if !comparison.differences.isEmpty { status = .findings }
-      try show(comparison, partner, other, in: &world)
+      let bus = other.identification.bus
+      lines += isJSON ? [json(comparison, bus, name)] : text(comparison, style.strong(bus), style)
     }
-    return status
+    return (lines, status)
   }
 
   private func compareWithEngine(_ library: DefinitionLibrary, in world: inout some World) throws -> ExitStatus {
@@ -78,7 +116,10 @@ struct CompareCommand: ToolCommand {
     while try capture.readWindow(into: &comparison) { if world.isInterrupted { break } }
     let replay = comparison.replay
     for problem in replay.problems { world.note("linkbms: \(capture.name): \(problem)") }
-    guard replay.starts > 0 else { return try inferStates(link, verdict?.bus, in: &world) }
+    guard replay.starts > 0 else {
+      if replay.unstarted > 0 { world.note("linkbms: \(capture.name): \(RecordingText.laterFile(steps: replay.unstarted))") }
+      return try inferStates(link, verdict?.bus, in: &world)
+    }
     try world.print("\(capture.name): \(replay.differing) of \(replay.steps) steps of the controller differ")
     if let first = replay.first {
       try world.print("  first step \(first.step), at \(ValueText.decimal(first.time.nanoseconds, decimals: 9)) s")
@@ -122,30 +163,28 @@ struct CompareCommand: ToolCommand {
     return inference.oddities.isEmpty ? .done : .findings
   }
 
-  private func show(_ comparison: TraceComparison, _ mine: TraceProfile, _ other: TraceProfile, in world: inout some World) throws {
-    if (format ?? world.defaultFormat) == .json {
-      let list = comparison.differences.map {
-        "{\"kind\":\"\($0.kind.rawValue)\",\"id\":\(JSONText.quotedOrNull($0.id)),\"text\":\(JSONText.quoted($0.text))}"
-      }
-      let parting = comparison.parting.map {
-        "{\"seconds\":\(ValueText.decimal(Int64($0.seconds * 1000), decimals: 3)),\"steps\":\($0.steps),\"reference_record\":\($0.reference),\"record\":\($0.other)}"
-      }
-      return try world.print(
-        "{\"bus\":\(JSONText.quoted(other.identification.bus)),\"reference\":\(JSONText.quoted(reference)),\"file\":\(JSONText.quoted(file ?? ""))"
-          + ",\"steps\":\(comparison.stepCount),\"parting\":\(parting ?? "null"),\"differences\":[\(list.joined(separator: ","))]}")
+  private func json(_ comparison: TraceComparison, _ bus: String, _ name: String) -> String {
+    let list = comparison.differences.map {
+      "{\"kind\":\"\($0.kind.rawValue)\",\"id\":\(JSONText.quotedOrNull($0.id)),\"text\":\(JSONText.quoted($0.text))}"
     }
-    let style = TextStyle(usesColour: world.terminal.usesColour)
-    let bus = style.strong(other.identification.bus)
-    guard !comparison.differences.isEmpty else { return try world.print("\(bus): alike (\(comparison.stepCount) steps)") }
+    let parting = comparison.parting.map {
+      "{\"seconds\":\(ValueText.decimal(Int64($0.seconds * 1000), decimals: 3)),\"steps\":\($0.steps)"
+        + ",\"reference_record\":\($0.reference),\"record\":\($0.other)}"
+    }
+    return "{\"bus\":\(JSONText.quoted(bus)),\"reference\":\(JSONText.quoted(reference)),\"file\":\(JSONText.quoted(name))"
+      + ",\"steps\":\(comparison.stepCount),\"parting\":\(parting ?? "null"),\"differences\":[\(list.joined(separator: ","))]}"
+  }
+
+  private func text(_ comparison: TraceComparison, _ bus: String, _ style: TextStyle) -> [String] {
+    guard !comparison.differences.isEmpty else { return ["\(bus): alike (\(comparison.stepCount) steps)"] }
     let count = comparison.differences.count
     let headline =
       comparison.differences.first { $0.kind == .order }?.text
       ?? "the conversation runs alike, with \(count) difference\(count == 1 ? "" : "s")"
-    try world.print("\(bus): \(style.alarming(headline))")
-    for difference in comparison.differences where difference.kind != .order {
-      try world.print(
-        "  \(difference.kind.rawValue)\(String(repeating: " ", count: max(1, 10 - difference.kind.rawValue.count)))\(difference.text)"
-      )
+    let rest = comparison.differences.filter { $0.kind != .order }.map { difference in
+      let kind = difference.kind.rawValue
+      return "  \(kind)\(String(repeating: " ", count: max(1, 10 - kind.count)))\(difference.text)"
     }
+    return ["\(bus): \(style.alarming(headline))"] + rest
   }
 }

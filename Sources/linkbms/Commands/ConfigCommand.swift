@@ -11,7 +11,14 @@ struct ConfigCommand: ParsableCommand {
     discussion: HelpText.discussion(
       "The file is $XDG_CONFIG_HOME/linkbms/config.yaml unless --file names another. It is written whole or not at all; the one "
         + "before is kept as NAME.previous. Exit status: 0 done, and the configuration may be used; 1 it breaks rules (CONFIG ERR); "
-        + "2 could not do it.",
+        + "2 could not do it.\n\n"
+        + "Beside the table the file may say which lines of a GPIO chip 'linkbms run' uses, in a section that is written by hand:\n\n"
+        + "  gpio:\n    chip: gpiochip0\n    outputs: [running=17, fault=4:low]\n    inputs: [open=22:low:pull-up]\n"
+        + "    reset-button: 27:low:pull-up\n\n"
+        + "The words are those of run's --gpio options, which win over it; outputs, inputs and reset-button may each be left out. "
+        + "Whoever saves a configuration, here, on the pages or in a commissioning, keeps the section with its comments; the checksum "
+        + "is the table's alone. A section that cannot be read is never overwritten, and 'run' does not begin with it. What is changed "
+        + "in it counts from the next start on.",
       examples: [
         ("linkbms config set bms1-slaves=12 bms1-cells-per-module=8 cell-count=96", "change items, all or none"),
         ("linkbms config set bms1-sensors.3=4,5", "use T4 and T5 of the third module"),
@@ -58,9 +65,7 @@ struct ConfigCommand: ParsableCommand {
           message: "\(path): left as it was: \(violations.count) rule\(violations.count == 1 ? "" : "s") would be broken")
       }
       if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try? FileNames.makeFolder(String(path[..<slash])) }
-      do throws(HostError) { try AtomicFile.write(Array(ConfigurationFile.text(configuration).utf8), to: path) } catch {
-        throw WorldError(message: error.description)
-      }
+      try ConfigurationOutput.write(configuration, to: path)
       world.note("linkbms: wrote \(path)")
       return .done
     }
@@ -79,11 +84,12 @@ struct ConfigCommand: ParsableCommand {
       if reading == nil { world.note("linkbms: \(try file.path()): not there; this is the preset LFP") }
       let chosen = try items.isEmpty ? ConfigurationItem.allCases : items.map(ConfigCommand.item)
       if (format ?? world.defaultFormat) == .json {
-        let fields = chosen.map { item -> String in
+        var fields = chosen.map { item -> String in
           let value = configuration[item]
           let text = item == .inverterProtocol ? JSONText.quoted(item.text(value)) : item.text(value)
           return "\(JSONText.quoted(item.row.key)):{\"value\":\(text),\"unit\":\(JSONText.quoted(item.row.unit))}"
         }
+        if items.isEmpty, let section = reading?.gpio { fields.append(ConfigCommand.json(section)) }
         try world.print("{\(fields.joined(separator: ","))}")
       } else {
         let style = TextStyle(usesColour: world.terminal.usesColour)
@@ -93,7 +99,12 @@ struct ConfigCommand: ParsableCommand {
           let shown = value + String(repeating: " ", count: max(1, 14 - value.count))
           try world.print("\(key)\(style.strong(shown))\(style.dim("\(item.rangeText); \(item.row.help)"))")
         }
-        if items.isEmpty { for line in ConfigCommand.sensorLines(configuration) { try world.print(line) } }
+        if items.isEmpty {
+          for line in ConfigCommand.sensorLines(configuration) { try world.print(line) }
+          for part in reading?.gpio?.parts ?? [] {
+            try world.print("\(GPIOSection.key).\(part.key) \(part.words.joined(separator: ","))")
+          }
+        }
       }
       for complaint in reading?.complaints ?? configuration.violations.map(\.description) {
         world.note("linkbms: CONFIG ERR: \(complaint)")
@@ -192,16 +203,18 @@ struct ConfigCommand: ParsableCommand {
     mutating func run(in world: inout some World) throws -> ExitStatus {
       let newer = try new ?? file.path()
       let older = old ?? newer + ".previous"
-      let before = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: older), as: UTF8.self), path: older)
-        .configuration
-      let after = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: newer), as: UTF8.self), path: newer)
-        .configuration
+      let oldFile = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: older), as: UTF8.self), path: older)
+      let newFile = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: newer), as: UTF8.self), path: newer)
+      let (before, after) = (oldFile.configuration, newFile.configuration)
       for item in ConfigurationItem.allCases where before[item] != after[item] {
         try world.print("\(item.row.key): \(item.textWithUnit(before[item])) → \(item.textWithUnit(after[item]))")
       }
       let sensors = zip(ConfigCommand.sensorLines(before), ConfigCommand.sensorLines(after))
       for (one, other) in sensors where one != other { try world.print("\(one) → \(other.split(separator: " ").last ?? "")") }
-      return before == after ? .done : .findings
+      if oldFile.gpio != newFile.gpio {
+        try world.print("\(GPIOSection.key): \(oldFile.gpio?.summary ?? "none") → \(newFile.gpio?.summary ?? "none")")
+      }
+      return before == after && oldFile.gpio == newFile.gpio ? .done : .findings
     }
   }
 
@@ -216,8 +229,19 @@ struct ConfigCommand: ParsableCommand {
 
   static func item(_ key: String) throws(WorldError) -> ConfigurationItem {
     if let item = ConfigurationItem(key: key) { return item }
+    if key == GPIOSection.key || key.hasPrefix(GPIOSection.key + ".") {
+      throw WorldError(message: "\(key): is no item: the section gpio is written into the file by hand, and is kept")
+    }
     let keys = ConfigurationItem.allCases.map(\.row.key)
     throw WorldError(message: "\(key): no such item\(NearestName.hint(key, in: keys)); 'config show' lists them")
+  }
+
+  /// The digital lines as a field of the configuration's object.
+  private static func json(_ section: GPIOSection) -> String {
+    func list(_ words: [String]) -> String { "[" + words.map { JSONText.quoted($0) }.joined(separator: ",") + "]" }
+    let button = section.wiring.buttonWord.map { JSONText.quoted($0) } ?? "null"
+    return "\"gpio\":{\"chip\":\(JSONText.quoted(section.chip)),\"outputs\":\(list(section.wiring.outputWords)),"
+      + "\"inputs\":\(list(section.wiring.inputWords)),\"reset-button\":\(button)}"
   }
 
   /// A line for each module that has sensors in use.

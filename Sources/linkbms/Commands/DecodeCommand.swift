@@ -18,6 +18,7 @@ struct DecodeCommand: LiveCommand {
         linkbms decode site.log                          every frame, a line each
         linkbms decode site.log --summary                counts, periods and ranges
         linkbms decode --live can0                       a bus, as it speaks
+        linkbms decode --live tap+tcp://tap:2000         chains and PDU behind a tap, as they speak
         linkbms decode site.pcapng --format json | jq .  one JSON object a line
         linkbms decode site.log --message Totals --changed
         linkbms decode other.log --dbc vehicle.dbc
@@ -55,9 +56,9 @@ struct DecodeCommand: LiveCommand {
         throw WorldError(message: "--where: \(mistake)")
       }
     }
-    let context = try live.context("decode", in: &world)
+    let context = try live.context("decode", taps: true, in: &world)
     let decoder = LiveDecoder(
-      buses: context.ports.map(\.name), chooser: chooser, library: library, selection: selection,
+      buses: context.canBuses, tapBuses: context.tapBuses, chooser: chooser, library: library, selection: selection,
       shape: format ?? world.defaultFormat, style: TextStyle(usesColour: world.terminal.usesColour), output: context.output.data)
     return DecodeJob(context, decoder)
   }

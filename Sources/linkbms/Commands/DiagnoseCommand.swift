@@ -12,7 +12,9 @@ struct DiagnoseCommand: LiveCommand {
     discussion: HelpText.discussion(
       "The first line is the answer. Below it stand the findings, worst first, each with where it shows, the bytes, what was expected "
         + "and what to try; then how the conversation went. Rules and thresholds are in Dissectors/rules.yaml. Exit status: 0 nothing "
-        + "of severity error; 1 findings of severity error, or the file is damaged; 2 could not read it.",
+        + "of severity error; 1 findings of severity error, the file is damaged, or frames were lost; 2 could not read it. With --live "
+        + "Ctrl-C ends the listening in order, with the whole diagnosis. Where no --for was given that is how it is meant, and the status "
+        + "is the diagnosis's, 0 or 1; a --for that is cut short, and a script of the prompt, end with 130 (SIGTERM: 143).",
       examples: [
         ("linkbms diagnose site.log", "the cause and the fix"),
         ("linkbms diagnose --inverter deye --cells 192 site.log", "with what is known of the site"),
@@ -37,13 +39,18 @@ struct DiagnoseCommand: LiveCommand {
   @Option(help: ArgumentHelp("Its variant.", valueName: "name"))
   var variant: String?
   @Option(
-    help: ArgumentHelp("A known-good capture: where FILE goes another way is a finding (R28).", valueName: "file"),
+    help: ArgumentHelp(
+      "A known-good capture: where FILE, or what --live has heard in the end, goes another way is a finding (R28).",
+      valueName: "file"),
     completion: .file())
   var reference: String?
-  @Option(help: ArgumentHelp("Explain a rule at length, such as R10, or each rule that was found: all.", valueName: "rule"))
+  @Option(
+    help: ArgumentHelp(
+      "Explain a rule at length, such as R10, or each rule that was found: all. Behind the diagnosis where there is one.",
+      valueName: "rule"))
   var explain: String?
   @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
-  var format: OutputFormat?
+  var format: ReportFormat?
   @Option(help: ArgumentHelp("Write one self-contained page to FILE.", valueName: "file"), completion: .file(extensions: ["html"]))
   var report: String?
   @Option(
@@ -64,7 +71,10 @@ struct DiagnoseCommand: LiveCommand {
 
   func validate() throws {
     try live.check(files)
-    guard format != .csv else { throw ValidationError("--format csv: findings are no table; use text or json") }
+    if live.isWanted, from != nil { throw ValidationError("--from: says how to read a FILE; a live bus is never read as one") }
+    if explain != nil, format == .json, live.isWanted || !files.isEmpty {
+      throw ValidationError("--explain and --format json: what a rule means is told as text; give one of them")
+    }
     if let cells { guard (1...400).contains(cells) else { throw ValidationError("--cells: found \(cells), expected 1…400") } }
     if let capacity {
       guard capacity > 0, capacity <= 100_000 else { throw ValidationError("--capacity: found \(capacity), expected Ah above 0") }
@@ -78,8 +88,10 @@ struct DiagnoseCommand: LiveCommand {
     let library = try world.library(options)
     let book = try RuleBookFile.read(dissectors)
     let site = try siteFacts(library, book)
+    let explained = try explained(book)
+    let known = try knownGood(library, in: &world)
     let context = try live.context("diagnose", in: &world)
-    let isJSON = (format ?? world.defaultFormat) == .json
+    let isJSON = ReportFormat.isJSON(format, in: world)
     let style = TextStyle(usesColour: world.terminal.usesColour)
     let columns = world.terminal.isTerminal ? world.terminal.columns : 100
     // What is cut or annotated at the end has to be kept until then.
@@ -88,9 +100,12 @@ struct DiagnoseCommand: LiveCommand {
       try CaptureFile(name, .pcapng, buses: context.ports.map(\.name), rotation: nil, .now)
     }
     return DiagnoseJob(
-      context, library, book, site, keepsSeries: report != nil || bundle != nil, heard: file
+      context, library, book, site, keepsSeries: report != nil || bundle != nil, heard: file, reference: known
     ) { [self] diagnosis, context in
-      let text = isJSON ? DiagnosisText.json(diagnosis, of: context.buses) : DiagnosisText.text(diagnosis, style, columns: columns)
+      let text =
+        isJSON
+        ? DiagnosisText.json(diagnosis, of: context.buses)
+        : DiagnosisText.text(diagnosis, style, columns: columns) + explained.pages(behind: diagnosis, book)
       context.output.data.pointee.append(string: text)
       do {
         try writeFiles(diagnosis, of: context.buses, heard, .pcapng, site, library) { context.output.note($0) }
@@ -123,19 +138,25 @@ struct DiagnoseCommand: LiveCommand {
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
-    if let job = try job(in: &world) { return try LiveLoop.run(job, in: &world) }
+    if let job = try job(in: &world) { return try live.verdict(of: job, in: &world) }
     var options = DefinitionOptions()
     options.dissectors = dissectors
     let library = try world.library(options)
     let book = try RuleBookFile.read(dissectors)
     let site = try siteFacts(library, book)
-    if let explain, explain.lowercased() != "all", files.isEmpty { return try printRule(explain, book, in: &world) }
+    let explained = try explained(book)
+    if case .one(let rule) = explained, files.isEmpty {
+      try world.write(DiagnosisText.page(rule, book))
+      return .done
+    }
     let names = try world.captures(files)
     if names.count > 1, report != nil || annotate != nil || bundle != nil {
       throw WorldError(message: "--report, --annotate, --bundle: need exactly one FILE")
     }
     var status = ExitStatus.done
-    for file in names { status = max(status, try diagnose(file, library, book, site, isOneOfMany: names.count > 1, in: &world)) }
+    for file in names {
+      status = max(status, try diagnose(file, library, book, site, explained, isOneOfMany: names.count > 1, in: &world))
+    }
     return status
   }
 
@@ -162,7 +183,8 @@ struct DiagnoseCommand: LiveCommand {
   }
 
   private func diagnose(
-    _ file: String, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, isOneOfMany: Bool, in world: inout some World
+    _ file: String, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, _ explained: ExplainedRules,
+    isOneOfMany: Bool, in world: inout some World
   ) throws -> ExitStatus {
     var capture = try CaptureInput(path: file, format: from)
     var census = TrafficCensus()
@@ -178,17 +200,12 @@ struct DiagnoseCommand: LiveCommand {
     world.end(&progress)
     let diagnosis = sink.run.diagnose(besides: try comparisons(file, library, in: &world))
     let style = TextStyle(usesColour: world.terminal.usesColour)
-    if (format ?? world.defaultFormat) == .json {
+    if ReportFormat.isJSON(format, in: world) {
       try world.write(DiagnosisText.json(diagnosis, of: capture.name))
     } else {
       if isOneOfMany { try world.print(style.strong(capture.name)) }
       try world.write(DiagnosisText.text(diagnosis, style, columns: world.terminal.isTerminal ? world.terminal.columns : 100))
-      if explain != nil {
-        for rule in RuleID.allCases where diagnosis.findings.contains(where: { $0.rule == rule }) {
-          try world.print("")
-          try world.write(DiagnosisText.page(rule, book))
-        }
-      }
+      try world.write(explained.pages(behind: diagnosis, book))
     }
     try writeFiles(diagnosis, of: capture.name, file, from, site, library) { world.note($0) }
     let problems = world.report(sink.problems, of: capture.name)
@@ -199,23 +216,64 @@ struct DiagnoseCommand: LiveCommand {
   private func comparisons(
     _ file: String, _ library: DefinitionLibrary, in world: inout some World
   ) throws -> [(bus: String, comparison: TraceComparison)] {
-    guard let reference else { return [] }
+    guard reference != nil else { return [] }
     guard file != "-" else { throw WorldError(message: "--reference: standard input can be read once only; name a file") }
-    let mine = try CaptureProfiles.read(reference, library, in: &world)
-    guard !mine.isEmpty else { throw WorldError(message: "\(reference): found no CAN frame, expected a known-good capture") }
+    let mine = try knownGood(library, in: &world)
     return try CaptureProfiles.read(file, library, in: &world).enumerated().map { index, other in
       (other.identification.bus, TraceComparison(CaptureProfiles.partner(of: other, at: index, in: mine), other))
     }
   }
 
-  private func printRule(_ name: String, _ book: RuleBook, in world: inout some World) throws -> ExitStatus {
+  /// The known-good capture, a profile for each bus; none where none was named.
+  private func knownGood(_ library: DefinitionLibrary, in world: inout some World) throws -> [TraceProfile] {
+    guard let reference else { return [] }
+    let mine = try CaptureProfiles.read(reference, library, in: &world)
+    guard !mine.isEmpty else { throw WorldError(message: "\(reference): found no CAN frame, expected a known-good capture") }
+    return mine
+  }
+
+  /// What `--explain` names.
+  private func explained(_ book: RuleBook) throws(WorldError) -> ExplainedRules {
+    guard let name = explain else { return .none }
+    if name.lowercased() == "all" { return .found }
     guard let rule = RuleID.allCases.first(where: { $0.rawValue.lowercased() == name.lowercased() || book[$0].name == name }) else {
       throw WorldError(
         message: "--explain: found \"\(name)\", expected a rule such as R10"
           + NearestName.hint(name, in: RuleID.allCases.map(\.rawValue) + RuleID.allCases.map { book[$0].name }))
     }
-    try world.write(DiagnosisText.page(rule, book))
-    return .done
+    return .one(rule)
+  }
+}
+
+/// The rules that are explained at length behind a diagnosis.
+private enum ExplainedRules {
+  case none
+  /// Each that was found.
+  case found
+  /// The one that was named, found or not.
+  case one(RuleID)
+
+  /// Their pages, with an empty line before each.
+  func pages(behind diagnosis: Diagnosis, _ book: RuleBook) -> String {
+    rules(of: diagnosis).map { "\n" + DiagnosisText.page($0, book) }.joined()
+  }
+
+  private func rules(of diagnosis: Diagnosis) -> [RuleID] {
+    switch self {
+    case .none: []
+    case .found: RuleID.allCases.filter { rule in diagnosis.findings.contains { $0.rule == rule } }
+    case .one(let rule): [rule]
+    }
+  }
+}
+
+extension LiveInput {
+  /// Runs a job that ends with a verdict. Where no time was given, Ctrl-C is how a person ends it: the verdict was shown, and the status
+  /// is the verdict's. At the prompt and in scripts the signal stays, so that nothing behind it on the line or in the script runs.
+  func verdict(of job: any LiveJob, in world: inout some World) throws -> ExitStatus {
+    let status = try LiveLoop.run(job, in: &world)
+    if duration == nil, world is ProcessWorld, Signals.stopRequest == 2 { Signals.clearStop() }
+    return status
   }
 }
 

@@ -8,9 +8,10 @@ struct MonitorCommand: LiveCommand {
     commandName: "monitor",
     abstract: "Show the latest frame of each ID on live buses, with names, periods and what changes.",
     discussion: HelpText.discussion(
-      "Changed bytes are marked for a moment. Keys: q quits, h holds the picture, n notches: bits that have moved are marked no more, so "
-        + "that what moves anew stands out; c clears. Without a terminal a picture comes each second. Nothing is ever sent. Exit status: "
-        + "0 ended as told; 1 frames were lost; 2 could not do it.",
+      "Changed bytes are marked for a moment. Keys: q quits, h holds the picture until it is pressed again, n notches: bits that have "
+        + "moved are marked no more, so that what moves anew stands out; c clears. The bytes of CAN FD past the eighth stand below the "
+        + "first ones, in the order of the frame. Without a terminal a picture comes each second, a line for each ID. Nothing is ever "
+        + "sent. Exit status: 0 ended by q or --for; 1 frames were lost; 2 could not do it; 130 after Ctrl-C (SIGTERM: 143).",
       examples: [
         ("linkbms monitor can0", "what the bus says, by name"), ("linkbms monitor can0 --for 5s > now.txt", "five pictures"),
       ]))

@@ -15,34 +15,38 @@ struct ReplayCommand: LiveCommand {
         + "side against the simulated other side, waits for its answers and stops where it says something else than was recorded. "
         + "--through-engine gives a recording's inputs to the controller and compares what comes out, bit for bit. With --to IFACE the "
         + "frames go onto that live bus (at the prompt after 'arm IFACE'), with --as they do so against whoever is there; without it "
-        + "nothing is sent. Exit status: 0 played, or everything as recorded; 1 a difference, or the file is damaged; 2 could not do it.",
+        + "nothing is sent. Exit status: 0 played, or everything as recorded; 1 a difference, or the file is damaged; 2 could not do "
+        + "it.\n\nOptions that apply. \(ReplayMode.overview).",
       examples: [
         ("linkbms replay site.log --speed 10 --skip-gaps 2", "ten times as fast, no silence above 2 s"),
         ("linkbms replay site.log --set PackVoltage=380 --map-id 4210=4211", "with a value and an ID changed"),
         ("linkbms replay site.log --as inverter", "the recorded inverter against our battery"),
+        ("linkbms replay site.log --as inverter --until 60", "its first minute"),
         ("linkbms replay site.log --to can0 --from 12.5 --until 60", "onto a live bus, part of it"),
         ("linkbms replay site.log --to can0 --as inverter", "against a real battery, up to the first difference"),
         ("linkbms replay run.pcapng --through-engine", "was the file or the engine changed?"),
       ]))
 
   @Argument(
-    help: ArgumentHelp("A capture; for --through-engine a recording of simulate --record.", valueName: "file"), completion: .file())
+    help: ArgumentHelp("A capture; for --through-engine a recording of run or simulate --record.", valueName: "file"),
+    completion: .file())
   var file: String
   @Flag(help: "Through the controller engine of this build.")
   var throughEngine = false
   @Option(name: .customLong("as"), help: ArgumentHelp("The recorded side to play: battery or inverter.", valueName: "side"))
   var side: String?
-  @Option(help: ArgumentHelp("Virtual seconds in a second, or max.", valueName: "n|max"))
-  var speed = "1"
-  @Option(help: ArgumentHelp("Play so many times; 0 = until Ctrl-C.", valueName: "n"))
-  var loop = 1
+  @Option(help: ArgumentHelp("Virtual seconds in a second, or max; 1 where it is not given.", valueName: "n|max"))
+  var speed: String?
+  @Option(help: ArgumentHelp("Play so many times; 0 = until Ctrl-C. Once where it is not given.", valueName: "n"))
+  var loop: Int?
   @Option(help: ArgumentHelp("From this second of the capture on.", valueName: "s"))
   var from: Double?
   @Option(help: ArgumentHelp("Up to this second.", valueName: "s"))
   var until: Double?
   @Option(
     help: ArgumentHelp(
-      "Send on this live bus; BUS=IFACE for one bus of several, repeatable. A bare number is --until.", valueName: "iface"))
+      "Send on this live bus; where the capture has several, BUS=IFACE for each. A number is no bus but a time, as --until gives it.",
+      valueName: "iface|s"))
   var to: [String] = []
   @Option(help: ArgumentHelp("Shorten longer silences to so many seconds.", valueName: "s"))
   var skipGaps: Double?
@@ -56,7 +60,7 @@ struct ReplayCommand: LiveCommand {
   var mapBus: [String] = []
 
   func validate() throws {
-    if speed != "max" {
+    if let speed, speed != "max" {
       guard let factor = Double(speed), factor > 0, factor.isFinite else {
         throw ValidationError("--speed: found \"\(speed)\", expected a number above 0, or max")
       }
@@ -64,18 +68,71 @@ struct ReplayCommand: LiveCommand {
     if let side {
       guard Side(rawValue: side) != nil else { throw ValidationError("--as: found \"\(side)\", expected battery or inverter") }
     }
-    guard loop >= 0 else { throw ValidationError("--loop: found \(loop), expected 0 or more") }
+    if let loop, loop < 0 { throw ValidationError("--loop: found \(loop), expected 0 or more") }
     if let skipGaps {
       guard skipGaps >= 0, skipGaps < 1e9 else { throw ValidationError("--skip-gaps: found \(skipGaps), expected seconds") }
     }
-    if to.filter({ Double($0) != nil }).count > (until == nil ? 1 : 0) { throw ValidationError("--until: given twice") }
+    if to.filter({ Double($0) != nil }).count > (until == nil ? 1 : 0) {
+      throw ValidationError("--until: given twice; a number behind --to is the same")
+    }
+    try checkTimes()
+    do throws(WorldError) {
+      _ = try mappedIDs()
+      _ = try pairs(mapBus, "--map-bus")
+    } catch { throw ValidationError(error.message) }
     if throughEngine, !interfaces.isEmpty { throw ValidationError("--through-engine and --to: give one of them") }
     if throughEngine, side != nil { throw ValidationError("--through-engine and --as: give one of them") }
+    try checkOptions()
+  }
+
+  private func checkTimes() throws {
+    let times: [(ReplayOption, Double?)] = [(.from, from), (.until, last)]
+    for (option, time) in times {
+      guard let time else { continue }
+      guard time.isFinite, time >= 0 else {
+        throw ValidationError("\(option.rawValue): found \(time), expected seconds, 0 or more")
+      }
+    }
+    if let from, let last, from > last {
+      throw ValidationError("--from \(from) --until \(last): expected an end behind the beginning")
+    }
+  }
+
+  /// What was given and is not read in this mode is refused, not ignored.
+  private func checkOptions() throws {
+    let given = given
+    for option in given { if let refusal = option.refusal(in: mode) { throw ValidationError(refusal) } }
+    if step, let other = given.first(where: { $0 == .speed || $0 == .skipGaps }) {
+      throw ValidationError("\(other.rawValue) does not apply to --step: each frame comes when Enter is pressed")
+    }
+    if mode == .againstBus, interfaces.count != 1 || interfaces.contains(where: { $0.contains("=") }) {
+      throw ValidationError("--to: found \(interfaces.joined(separator: ", ")), expected one bus beside --as, without BUS=")
+    }
+  }
+
+  /// The options that were given and that not every mode knows.
+  private var given: [ReplayOption] {
+    let all: [(ReplayOption, Bool)] = [
+      (.from, from != nil), (.until, last != nil), (.speed, speed != nil), (.loop, loop != nil), (.skipGaps, skipGaps != nil),
+      (.step, step), (.set, !set.isEmpty), (.mapID, !mapId.isEmpty), (.mapBus, !mapBus.isEmpty),
+    ]
+    return all.filter { $0.1 }.map { $0.0 }
+  }
+
+  /// What is done with the recording.
+  private var mode: ReplayMode {
+    if throughEngine { return .engine }
+    if side == nil { return interfaces.isEmpty ? .inTime : .onBus }
+    return interfaces.isEmpty ? .simulated : .againstBus
   }
 
   /// Where to send: what `--to` names beside a time.
   private var interfaces: [String] { to.filter { Double($0) == nil } }
   private var last: Double? { until ?? to.compactMap(Double.init).first }
+  /// Virtual seconds in a second.
+  private var pace: Double { speed == "max" ? .infinity : speed.flatMap { Double($0) } ?? 1 }
+  private var rounds: Int { loop ?? 1 }
+  private var clock: ReplayClock { ReplayClock(speed: pace, longestGap: skipGaps.map { Int64($0 * 1e9) }) }
 
   func job(in world: inout some World) throws -> (any LiveJob)? {
     guard !interfaces.isEmpty else { return nil }
@@ -84,27 +141,33 @@ struct ReplayCommand: LiveCommand {
     guard let link = capture.links.first(where: { $0.handshake.battery != nil && $0.handshake.inverter != nil }) else {
       throw WorldError(message: "\(file): found no protocol of which both sides are known, expected one with a handshake")
     }
-    guard interfaces.count == 1, let address = interfaces.first, !address.contains("=") else {
-      throw WorldError(message: "--to: found \(interfaces.count) buses, expected one beside --as")
-    }
-    let replay = TurnReplay(link, as: side, records: selected(capture).map { ($0.record, $0.number) })
+    guard let address = interfaces.first else { return nil }
+    let part = try selected(capture)
+    let replay = TurnReplay(link, as: side, records: part.records)
     let context = JobContext("replay \(file) --as \(side.rawValue) --to \(address)", [try world.live.openToSend(address)])
     context.sendsOn = [address]
     context.status = capture.status
-    return TurnReplayJob(context, replay, file: file, as: side)
+    return TurnReplayJob(context, replay, file: file, as: side, start_ns: part.start_ns)
   }
 
-  /// Records between `--from` and `--until`, with their seconds.
-  private func selected(_ capture: CapturedFrames) -> [(record: CANRecord, number: UInt64)] {
+  /// Records between `--from` and `--until`, and where the first of them stands in the capture.
+  private func selected(
+    _ capture: CapturedFrames
+  ) throws(WorldError) -> (records: [(record: CANRecord, number: UInt64)], start_ns: Int64) {
     let origin = capture.records.first?.record.time.nanoseconds ?? 0
-    return capture.records.filter { item in
+    let records = capture.records.filter { item in
       let seconds = Double(item.record.time.nanoseconds &- origin) / 1e9
       return seconds >= from ?? -.infinity && seconds <= last ?? .infinity
     }
+    guard let first = records.first else {
+      guard let end = capture.records.map({ $0.record.time.nanoseconds }).max() else { return ([], 0) }
+      let range = (from.map { " from \($0) s on" } ?? "") + (last.map { " up to \($0) s" } ?? "")
+      throw WorldError(message: "\(file): found no frame\(range), expected a part of its \(DurationText.seconds(end &- origin))")
+    }
+    return (records, first.record.time.nanoseconds &- origin)
   }
 
   private func playing(_ capture: CapturedFrames, in world: inout some World) throws -> any LiveJob {
-    let ids = try pairs(mapId, "--map-id").map { pair throws(WorldError) in (try id(pair.0), try id(pair.1)) }
     let changes = try changes(capture)
     var targets: [Int: Int] = [:]
     var addresses: [String] = []
@@ -126,15 +189,14 @@ struct ReplayCommand: LiveCommand {
       }
       addresses.append(address)
     }
-    var clock = ReplayClock(speed: speed == "max" ? .infinity : Double(speed) ?? 1, longestGap: skipGaps.map { Int64($0 * 1e9) })
+    var clock = clock
     var items: [ReplayJob.Item] = []
-    for (record, _) in selected(capture) {
+    for (record, _) in try selected(capture).records {
       let due = clock.due(record.time)
       // An error frame is what a controller saw, nothing that could be sent.
       guard let port = targets[Int(record.bus.index)], !record.frame.flags.contains(.error) else { continue }
       var frame = record.frame
-      for (old, new) in ids where frame.id == old { frame.id = new }
-      for change in changes { change.apply(to: &frame) }
+      changes.apply(to: &frame)
       items.append(ReplayJob.Item(port: port, frame: frame, due_ns: due))
     }
     var ports: [any BusPort] = []
@@ -147,7 +209,7 @@ struct ReplayCommand: LiveCommand {
     let context = JobContext("replay \(file) --to \(interfaces.joined(separator: " "))", ports)
     context.sendsOn = addresses
     context.status = capture.status
-    return ReplayJob(context, items, rounds: loop, isStepping: step)
+    return ReplayJob(context, items, rounds: rounds, isStepping: step)
   }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
@@ -161,28 +223,27 @@ struct ReplayCommand: LiveCommand {
   // MARK: In time
 
   private func play(_ capture: CapturedFrames, in world: inout some World) throws -> ExitStatus {
-    let ids = try pairs(mapId, "--map-id").map { pair throws(WorldError) in (try id(pair.0), try id(pair.1)) }
-    let buses = Dictionary(try pairs(mapBus, "--map-bus"), uniquingKeysWith: { first, _ in first })
+    let buses = try pairs(mapBus, "--map-bus")
+    for name in buses.keys.sorted() where !capture.names.contains(name) {
+      let names = capture.names.joined(separator: ", ")
+      throw WorldError(message: "--map-bus: found \"\(name)\", expected a bus of the capture: \(names)")
+    }
     let changes = try changes(capture)
+    let records = try selected(capture).records
     var writer = CandumpWriter()
     let output = makeOutput()
     defer { freeOutput(output) }
     for (index, name) in capture.names.enumerated() {
       writer.addBus(BusID(UInt16(index)), named: buses[name] ?? name, into: &output.pointee)
     }
-    let origin = capture.records.first?.record.time.nanoseconds ?? 0
     var round = 0
-    while loop == 0 || round < loop {
+    while rounds == 0 || round < rounds {
       round += 1
-      var clock = ReplayClock(speed: speed == "max" ? .infinity : Double(speed) ?? 1, longestGap: skipGaps.map { Int64($0 * 1e9) })
+      var clock = clock
       let started = monotonicMilliseconds()
-      for (record, _) in capture.records {
-        let seconds = Double(record.time.nanoseconds &- origin) / 1e9
-        if let from, seconds < from { continue }
-        if let last, seconds > last { break }
+      for (record, _) in records {
         var record = record
-        for (old, new) in ids where record.frame.id == old { record.frame.id = new }
-        for change in changes { change.apply(to: &record.frame) }
+        changes.apply(to: &record.frame)
         let due = clock.due(record.time) / 1_000_000
         if step {
           guard TerminalDevice(descriptor: 0).awaitLine() else { return .done }
@@ -196,33 +257,46 @@ struct ReplayCommand: LiveCommand {
         try world.drain(output)
         if speed != "max" { try world.flush() }
       }
-      if capture.records.isEmpty { break }
+      if records.isEmpty { break }
     }
     return capture.status
   }
 
-  private func pairs(_ words: [String], _ option: String) throws(WorldError) -> [(String, String)] {
-    var list: [(String, String)] = []
+  /// What stands on both sides of the `=`, by the left one.
+  private func pairs(_ words: [String], _ option: String) throws(WorldError) -> [String: String] {
+    var list: [String: String] = [:]
     for word in words {
       let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { throw WorldError(message: "\(option): found \"\(word)\", expected OLD=NEW") }
-      list.append((parts[0], parts[1]))
+      guard list.updateValue(parts[1], forKey: parts[0]) == nil else {
+        throw WorldError(message: "\(option): \(parts[0]) is given twice, expected one new name for each")
+      }
     }
     return list
   }
 
+  private func mappedIDs() throws(WorldError) -> [ArbitrationID: ArbitrationID] {
+    var ids: [ArbitrationID: ArbitrationID] = [:]
+    for (old, new) in try pairs(mapId, "--map-id") {
+      let from = try id(old)
+      guard ids[from] == nil else { throw WorldError(message: "--map-id: \(old) is given twice, expected one new ID for each") }
+      ids[from] = try id(new)
+    }
+    return ids
+  }
+
   /// Three digits are 11 bits, more are 29.
   private func id(_ text: String) throws(WorldError) -> ArbitrationID {
-    guard let number = UInt32(text, radix: 16), number <= 0x1FFF_FFFF else {
+    guard let number = UInt32(text, radix: 16), number <= (text.count <= 3 ? 0x7FF : 0x1FFF_FFFF) else {
       throw WorldError(
         message: "--map-id: found \"\(text)\", expected an ID in hexadecimal, 11-bit with three digits, 29-bit with more")
     }
     return text.count <= 3 ? .standard(number) : .extended(number)
   }
 
-  /// What `--set` does to a frame, under the definitions that the capture speaks.
-  private func changes(_ capture: CapturedFrames) throws(WorldError) -> [SignalChange] {
-    try SignalChange.parse(set, "--set", capture.links.map(\.dissection))
+  /// What is to be changed on the way, under the definitions that the capture speaks.
+  private func changes(_ capture: CapturedFrames) throws(WorldError) -> ReplayChanges {
+    ReplayChanges(signals: try SignalChange.parse(set, "--set", capture.links.map(\.dissection)), ids: try mappedIDs())
   }
 
   // MARK: Against a simulated partner
@@ -231,7 +305,8 @@ struct ReplayCommand: LiveCommand {
     guard let link = capture.links.first(where: { $0.handshake.battery != nil && $0.handshake.inverter != nil }) else {
       throw WorldError(message: "\(file): found no protocol of which both sides are known, expected one with a handshake")
     }
-    guard let result = ReactiveReplay(link, as: side, records: capture.records).run() else {
+    let part = try selected(capture)
+    guard let result = ReactiveReplay(link, as: side, records: part.records).run() else {
       throw WorldError(message: "\(file): the other side of \(link.definition.protocolName) cannot be played")
     }
     let other = side == .battery ? "inverter" : "battery"
@@ -241,7 +316,7 @@ struct ReplayCommand: LiveCommand {
       )
       return capture.status
     }
-    let at = DiagnosisText.seconds(Int64((result.seconds ?? 0) * 1e9))
+    let at = DiagnosisText.seconds(Int64((result.seconds ?? 0) * 1e9) &+ part.start_ns)
     try world.print(
       "\(file): \(result.turns) turns as recorded; at \(at)\(result.record.map { ", record \($0)" } ?? ""): \(divergence)")
     return .findings
@@ -255,7 +330,11 @@ struct ReplayCommand: LiveCommand {
     while try capture.readWindow(into: &replay) { if world.isInterrupted { break } }
     for problem in replay.problems { world.note("linkbms: \(capture.name): \(problem)") }
     guard replay.starts > 0 else {
-      throw WorldError(message: "\(capture.name): found no engine records, expected a recording of simulate --record")
+      let found =
+        replay.unstarted > 0
+        ? RecordingText.laterFile(steps: replay.unstarted)
+        : "found no engine records, expected a recording of run or simulate --record"
+      throw WorldError(message: "\(capture.name): \(found)")
     }
     guard let first = replay.first else {
       try world.print("\(capture.name): \(replay.steps) steps, every output as recorded")
@@ -266,6 +345,19 @@ struct ReplayCommand: LiveCommand {
     try world.print("  time \(start) s")
     for text in first.texts { try world.print("  " + text) }
     return .findings
+  }
+}
+
+/// What `--set` and `--map-id` make of a frame.
+private struct ReplayChanges {
+  var signals: [SignalChange]
+  var ids: [ArbitrationID: ArbitrationID]
+
+  /// Signals are found by the ID that the frame was recorded with.
+  func apply(to frame: inout CANFrame) {
+    for change in signals { change.apply(to: &frame) }
+    // What stands for the ID of an error frame is the kind of error.
+    if !frame.flags.contains(.error), let id = ids[frame.id] { frame.id = id }
   }
 }
 

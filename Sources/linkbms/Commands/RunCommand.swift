@@ -19,10 +19,12 @@ struct RunCommand: ToolCommand {
         + "contactors when everything is as the configuration wants it. Whatever is not as it should be (a lost port or line, a late "
         + "control step, a write that fails) opens them, is logged with its reason, and everything is measured anew before they close "
         + "again. SIGTERM and Ctrl-C end it in order: limits to 0, contactors open, state stored, exit status 0. SIGHUP reads the "
-        + "configuration again and takes it over where that is safe, and a renewed certificate of the pages. With --simulate the chains, the PDU and the battery are a "
+        + "configuration again and takes it over where that is safe, and a renewed certificate of the pages; a changed section gpio waits for the next start. With --simulate the chains, the PDU and the battery are a "
         + "scenario's; the CAN side stays real. With --http the master's pages are served beside it: what people "
         + "ask for there is checked as SIGHUP is, saved in the configuration's file first, and never makes a control step wait; --can "
-        + "and --can2 are shown each for itself. Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
+        + "and --can2 are shown each for itself. With --record each start records into a file of its own (run-0001.pcapng), which a kill "
+        + "leaves readable; a recording that cannot be written ends the run, so in a service limit it with --rotate and --keep. At the prompt the inverter's bus has to be armed first. "
+        + "Standard output gets a line with the state each --status-every; the log goes to standard error. Exit status: 0 ended in order; 2 something failed that does not pass by itself.",
       examples: [
         (
           "linkbms run --config bms.yaml --can can0 --chain tap+tcp://192.168.4.1:2000",
@@ -34,6 +36,10 @@ struct RunCommand: ToolCommand {
           "a simulated battery, an inverter on a bus"
         ),
         ("linkbms run --config bms.yaml --can can0 --chain tap+tcp://tap:2000 --http :8080 --history run.sqlite", "with its pages"),
+        (
+          "linkbms run --config bms.yaml --can can0 --chain tap+tcp://tap:2000 --record run.pcapng --rotate 100M --keep 50",
+          "the latest 5 GB of what passes"
+        ),
         ("linkbms run --config /etc/linkbms.yaml --can can0 --chain tap+tcp://tap:2000 --print-unit", "a unit for systemd"),
       ]))
 
@@ -62,7 +68,7 @@ struct RunCommand: ToolCommand {
   private static let usualStatus = "1s"
 
   func validate() throws {
-    _ = try gpio.wiring()
+    try gpio.check(hasFile: config != nil)
     if config == nil, simulate == nil { throw ValidationError("--config: found none, expected a configuration, or --simulate") }
     try system.check(isSimulated: simulate != nil)
     for (option, text) in [("--for", length), ("--status-every", statusEvery)] {
@@ -78,9 +84,12 @@ struct RunCommand: ToolCommand {
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     if printUnit {
-      try world.print(ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: gpio.gpio != nil))
+      let port = pages.http.flatMap { GatewayAddress($0) }?.port
+      try world.print(
+        ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: usesGPIO, port: port))
       return .done
     }
+    try system.checkArmed(world.live)
     Signals.install(onSecondStop: .isRemembered)
     let isJournal = FileNames.environment("JOURNAL_STREAM") != nil
     let output = BackgroundOutput(descriptor: 1, name: "standard output")
@@ -98,8 +107,8 @@ struct RunCommand: ToolCommand {
     let logger = Logger(label: "linkbms.run") { _ in handler }
 
     sink.setTime(PortPoller.wallClock_ns)
-    let (settings, scenario, names) = try settings(in: &world, logger)
-    let lines = try gpio.open()
+    let (settings, scenario, names, section, digital) = try settings(in: &world, logger)
+    let lines = try gpio.open(digital, of: config ?? "")
     // Before anything can be closed: pages that cannot be served end the run here.
     let feed = try pages.feed(passwords: statePath + ".password", names: statePath + ".name", ports: system.buses, in: &world)
     defer { feed?.stop() }
@@ -113,9 +122,12 @@ struct RunCommand: ToolCommand {
       portNames: parts.ports.map(\.name))
     loop.gpio = lines
     loop.gpio?.wifi = wifi
-    loop.configurationPath = config
-    loop.pages = feed.map { feed in
-      RunPages(feed.hub.publisher(), followsWallClock: system.speed == 1, news: feed.server.takeNews) { feed.server.problem }
+    if let feed {
+      var changes = try changes(isSimulated: scenario != nil, in: &world)
+      changes.lines = section
+      loop.pages = RunPages(
+        feed.hub.publisher(), followsWallClock: system.speed == 1, changes: changes, news: feed.server.takeNews
+      ) { feed.server.problem }
     }
     if loop.runtime.lacksConfiguration {
       // Out of CONFIG ERR: what the link is made of is read before it is wanted, for then nothing may be waited for.
@@ -124,13 +136,14 @@ struct RunCommand: ToolCommand {
         try RunCommand.sessions(configuration, system, isSimulated: isSimulated) { () throws(WorldError) in library }
       }
     }
-    let (config, server) = (config, feed?.server)
+    let (config, server, gpio) = (config, feed?.server, gpio)
     loop.reload = { loop in
       server?.renewCertificate()
       guard let config else { return loop.say(.warning, "SIGHUP: the configuration is the scenario's: nothing to read again") }
-      RunCommand.reload(config, &loop)
+      RunCommand.reload(config, &loop) { section in (try? gpio.lines(over: section, of: config)) == digital }
     }
     logger.notice("linkbms \(Version.text) runs: \(names.values.sorted().joined(separator: ", "))")
+    if let name = parts.recording?.firstName { logger.notice("recording: \(name), lines and events in \(name).log") }
     return run(&loop, output)
   }
 
@@ -173,21 +186,32 @@ struct RunCommand: ToolCommand {
 
   private func settings(
     in world: inout some World, _ logger: Logger
-  ) throws -> (RunSettings, Scenario?, [Part: String]) {
+  ) throws -> (RunSettings, Scenario?, [Part: String], section: GPIOSection?, digital: GPIOSection?) {
     var scenario: Scenario?
+    var section: GPIOSection?
     if let simulate { scenario = try RunCommand.scenario(simulate, in: &world) }
     var configuration = scenario?.configuration
     if let config {
       let reading = ConfigurationFile.parse(String(decoding: try InputFile.bytes(of: config), as: UTF8.self), path: config)
       for complaint in reading.complaints { logger.error("\(config): \(complaint)") }
+      if let problem = reading.gpioProblem { throw WorldError(message: RunCommand.unknownLines(config, problem)) }
+      section = reading.gpio
       configuration = reading.problems.isEmpty ? reading.configuration : nil
       if let configuration { scenario?.configuration = configuration }
     }
+    let digital = try gpio.lines(over: section, of: config ?? "")
     var (settings, names) = system.settings(configuration, isSimulated: scenario != nil)
     settings.state = SystemOptions.storedState(statePath, logger) ?? scenario?.state
-    names[.gpio] = gpio.gpio
+    names[.gpio] = digital?.chip
     settings.sessions = try sessions(configuration, scenario, in: &world)
-    return (settings, scenario, names)
+    return (settings, scenario, names, section, digital)
+  }
+
+  /// Why a run does not begin, not even in CONFIG ERR: a page could save another configuration there, and what an input was to keep open
+  /// would close.
+  private static func unknownLines(_ path: String, _ problem: ConfigurationFile.Problem) -> String {
+    "\(path): \(problem): which digital lines are meant is not known, and without them nothing is begun; "
+      + "'linkbms config check' names everything"
   }
 
   private static func scenario(_ path: String, in world: inout some World) throws -> Scenario {
@@ -206,6 +230,20 @@ struct RunCommand: ToolCommand {
     return try RunCommand.sessions(configuration, system, isSimulated: scenario != nil) { () throws(WorldError) in
       try RunCommand.library(in: &world)
     }
+  }
+
+  /// What may be changed on the pages: other protocols as far as this command line goes with them, for the next start will have it, too.
+  private func changes(isSimulated: Bool, in world: inout some World) throws(WorldError) -> RunChanges {
+    let library = try RunCommand.library(in: &world)
+    var changes = RunChanges(path: config)
+    for spoken in InverterProtocol.allCases {
+      var wanted = Configuration()
+      wanted[.inverterProtocol] = spoken.rawValue
+      do throws(WorldError) {
+        _ = try RunCommand.sessions(wanted, system, isSimulated: isSimulated) { () throws(WorldError) in library }
+      } catch { changes.unfitting[spoken] = error.message }
+    }
+    return changes
   }
 
   private static func library(in world: inout some World) throws(WorldError) -> DefinitionLibrary {
@@ -232,7 +270,8 @@ struct RunCommand: ToolCommand {
       configuration, buses: buses.count, variant: system.variant, address: system.address, try library())
   }
 
-  private static func reload(_ path: String, _ loop: inout RunLoop) {
+  /// - Parameter keepsLines: whether a file with this section names the digital lines that are in use.
+  private static func reload(_ path: String, _ loop: inout RunLoop, keepsLines: (GPIOSection?) -> Bool) {
     guard let bytes = try? InputFile.bytes(of: path) else { return loop.say(.error, "\(path): cannot be read: nothing is changed") }
     let reading = ConfigurationFile.parse(String(decoding: bytes, as: UTF8.self), path: path)
     guard reading.complaints.isEmpty else {
@@ -242,6 +281,17 @@ struct RunCommand: ToolCommand {
     loop.tell("RELOADING=1")
     loop.configure(reading.configuration)
     loop.tell("READY=1")
+    if !keepsLines(reading.gpio) {
+      loop.say(.warning, "\(path): the section gpio has changed: its lines are used when the program is started again, not before")
+    }
+  }
+
+  /// Whether the service needs the right to use a chip. Of a file that is not there yet nobody knows.
+  private var usesGPIO: Bool {
+    if gpio.gpio != nil { return true }
+    guard let config, InputFile.exists(config), let bytes = try? InputFile.bytes(of: config) else { return false }
+    let reading = ConfigurationFile.parse(String(decoding: bytes, as: UTF8.self), path: config)
+    return reading.gpio != nil || reading.gpioProblem != nil
   }
 
   private func unitArguments() throws -> [String] {
@@ -249,12 +299,16 @@ struct RunCommand: ToolCommand {
     let usual = try SystemOptions.parse([])
     let deadline: String? = system.deadline == usual.deadline ? nil : system.deadline
     let speed: String? = system.speed == usual.speed ? nil : String(system.speed)
+    let isUnlimited = system.record != nil && system.rotate == nil
+    let rotate: String? = isUnlimited ? ServiceUnit.recording.rotate : system.rotate
+    let keep: Int? = isUnlimited ? ServiceUnit.recording.keep : system.keep
     // Under a unit only this folder may be written to.
     let state = state ?? "/var/lib/linkbms/state"
     for (option, value) in [
       ("--config", config), ("--state", state as String?), ("--can", system.can), ("--can2", system.can2),
       ("--pdu", system.pdu),
-      ("--simulate", simulate), ("--record", system.record), ("--variant", system.variant),
+      ("--simulate", simulate), ("--record", system.record), ("--rotate", rotate), ("--keep", keep.map { String($0) }),
+      ("--variant", system.variant),
       ("--deadline", deadline), ("--speed", speed), ("--for", length),
     ] {
       if let value { words += [option, value] }

@@ -11,10 +11,10 @@ struct SendCommand: LiveCommand {
     abstract: "Send a frame on a live bus, once or again and again.",
     discussion: HelpText.discussion(
       "A frame is ID#DATA as candump writes it, or a message by name with its signals (--protocol says of which protocol; what is not "
-        + "given is 0). IDs of up to three digits are 11-bit, longer ones 29-bit. At the prompt 'arm IFACE' comes first. On an interface of "
-        + "this machine a frame is sent once another node acknowledged it; without one that is said after 2 s. What a slow bus has no room for "
-        + "is sent later with --count; without it, its time passes, and that is counted. Exit status: 0 sent; 1 frames were not sent at "
-        + "their time; 2 could not do it.",
+        + "given is 0; a value that its signal cannot carry is an error). IDs of up to three digits are 11-bit, longer ones 29-bit. At the "
+        + "prompt 'arm IFACE' comes first. On an interface of this machine a frame is sent once another node acknowledged it; without one "
+        + "that is said after 2 s. What a slow bus has no room for is sent later with --count; without it, its time passes, and that is "
+        + "counted. Exit status: 0 sent; 1 frames were not sent at their time; 2 could not do it.",
       examples: [
         ("linkbms send can0 4200#0000000000000000", "one frame"),
         ("linkbms send can0 305#0000000000000000 --every 1s --count 60", "a keep-alive for a minute"),

@@ -7,6 +7,19 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable { case 
 
 extension CaptureFormat: ExpressibleByArgument {}
 
+/// A format in which captures can be written.
+struct WritableFormat: ExpressibleByArgument {
+  let format: CaptureFormat
+
+  init?(argument: String) {
+    guard let format = CaptureFormat(rawValue: argument), format.isWritable else { return nil }
+    self.format = format
+  }
+
+  static var allValueStrings: [String] { CaptureFormat.allCases.filter(\.isWritable).map(\.rawValue) }
+  static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
+}
+
 /// Options of every command that reads captures.
 struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Read the capture as this format instead of recognising it.", valueName: "format"))
@@ -38,10 +51,15 @@ struct LiveInput: ParsableArguments {
   }
 
   /// The buses, open for listening.
-  /// - Parameter usual: how long to listen where nobody said it; `nil` = until told.
-  func context(_ command: String, usual: String? = nil, in world: inout some World) throws(WorldError) -> JobContext {
+  /// - Parameters:
+  ///   - usual: how long to listen where nobody said it; `nil` = until told.
+  ///   - taps: whether taps on chains and PDU may be among them.
+  func context(
+    _ command: String, usual: String? = nil, taps: Bool = false, in world: inout some World
+  ) throws(WorldError) -> JobContext {
     let time = try (duration ?? usual).map { text throws(WorldError) in try DurationText.required(text, "--for") }
-    let context = JobContext("\(command) --live \(interfaces.joined(separator: " "))", try world.live.listen(interfaces))
+    let ports = try world.live.listen(interfaces, taps: taps)
+    let context = JobContext("\(command) --live \(interfaces.joined(separator: " "))", ports)
     context.duration_ns = time
     return context
   }

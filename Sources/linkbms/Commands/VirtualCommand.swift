@@ -10,7 +10,7 @@ struct VirtualCommand: ParsableCommand {
     commandName: "virtual",
     abstract: "Play a device on a live bus.",
     discussion: HelpText.discussion(
-      "At the prompt 'arm IFACE' comes first.",
+      "At the prompt 'arm IFACE' comes first for battery and inverter. Slaves answer on a tap's line: they need no 'arm'.",
       examples: [
         ("linkbms virtual battery --profile deye-hv --can can0", "try an inverter without a battery"),
         ("linkbms virtual inverter --profile pylontech-hv --can can0", "try a battery without an inverter"),

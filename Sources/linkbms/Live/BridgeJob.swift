@@ -7,13 +7,15 @@ final class BridgeJob: LiveJob {
   let context: JobContext
   private let rules: BridgeRules
   private let isOneWay: Bool
-  private var queues = [SendQueue(maxAge_ns: BridgeJob.oldFrame_ns), SendQueue(maxAge_ns: BridgeJob.oldFrame_ns)]
+  private var queues = [0, 1].map { _ in SendQueue(maxAge_ns: BridgeJob.oldFrame_ns, dropsUnsendable: true) }
   private var echoGuard = EchoGuard()
   /// What came and is not decided on, by the bus it came from.
   private var arrived: [[(frame: CANFrame, since_ns: Int64)]] = [[], []]
   private var passed: [UInt64] = [0, 0]
   private var looked_ns: Int64 = 0
   private var hasToldOfEchoes = false
+  /// Ports of which was said that they cannot carry everything.
+  private var toldOf: Set<Int> = []
 
   /// A value that waited longer, for room or for us, is not told any more; the same as in a run.
   static let oldFrame_ns: Int64 = 100_000_000
@@ -40,9 +42,10 @@ final class BridgeJob: LiveJob {
     arrived[port].append((record.frame, now.monotonic_ns &- waited_ns(record, port, now)))
   }
 
-  /// How long a frame waited until we looked: no longer than since the last time, and no longer than it is old. A server's clock is its own.
+  /// How long a frame waited until we looked: no longer than since the last time, and no longer than it is old. Another clock says nothing
+  /// about that.
   private func waited_ns(_ record: CANRecord, _ port: Int, _ now: LiveTime) -> Int64 {
-    guard record.precision != .none, !(context.ports[port] is SocketcandPort) else { return 0 }
+    guard record.precision != .none, context.ports[port].usesSystemClock else { return 0 }
     return max(0, min(now.monotonic_ns &- looked_ns, now.wall_ns &- record.time.nanoseconds))
   }
 
@@ -77,21 +80,28 @@ final class BridgeJob: LiveJob {
 
   private func flush(_ port: Int, _ now: LiveTime) {
     do throws(PortError) { try queues[port].flush(to: context.ports[port], now.monotonic_ns) } catch { context.fail("\(error)") }
+    if let refusal = queues[port].refusal, toldOf.insert(port).inserted {
+      context.output.note("linkbms: \(refusal); such frames are dropped")
+    }
   }
 
   func finish(_ now: LiveTime) {
     let names = context.ports.map(\.name)
     // What still waits comes too late, too.
     let unsent = queues.map { $0.dropped &+ UInt64($0.count) }
-    let sent = [passed[0] &- unsent[1] &- queues[1].stale, passed[1] &- unsent[0] &- queues[0].stale]
+    let sent = [1, 0].map { (to: Int) -> UInt64 in
+      passed[1 - to] &- unsent[to] &- queues[to].stale &- queues[to].unsendable
+    }
     let dropped = unsent[0] &+ unsent[1]
     let stale = queues[0].stale &+ queues[1].stale
+    let unsendable = queues[0].unsendable &+ queues[1].unsendable
     let echoes = echoGuard.echoes
-    if dropped > 0 || stale > 0 { context.status = max(context.status, .findings) }
+    if dropped > 0 || stale > 0 || unsendable > 0 { context.status = max(context.status, .findings) }
     var text = "linkbms: \(names[0]) → \(names[1]) \(sent[0]) frames"
     if !isOneWay { text += ", \(names[1]) → \(names[0]) \(sent[1])" }
     if dropped > 0 { text += ", \(dropped) had no room" }
     if stale > 0 { text += ", \(stale) waited for more than \(DurationText.seconds(BridgeJob.oldFrame_ns)) and were dropped" }
+    if unsendable > 0 { text += ", \(unsendable) could not be sent there" }
     if echoes > 0 { text += ", \(echoes) came back and were dropped" }
     context.output.note(text)
   }

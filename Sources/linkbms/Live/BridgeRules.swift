@@ -55,14 +55,17 @@ struct SignalChange {
         for (message, layout) in plan.messages.enumerated() {
           for index in Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount)
           where dissection.signals[index].name == name {
-            let (raw, fits) = plan.signals[index].raw(thousandths: Int64(max(-9e12, min(9e12, value * 1000))), scale: 1000)
-            guard fits else { throw WorldError(message: "\(option): \(name) cannot hold \(value)") }
+            let made = try? MessageEncoder(dissection).bits(of: .number(value), signal: index).get()
+            guard let made, made.issue == nil else {
+              let range = SignalRange.text(index, dissection)
+              throw WorldError(message: "\(option): \(name) cannot hold \(ValueText.binary(value)), expected \(range)")
+            }
             guard plan.signals[index].byteOffset == 0, plan.signals[index].multiplexor < 0 else {
               throw WorldError(
                 message: "\(option): \(name) lies where it cannot be changed on the way (multiplexed, or beyond byte 8)")
             }
             let ids = Set(plan.slots.filter { Int($0.message) == message }.map(\.id))
-            list.append(SignalChange(ids: ids, signal: plan.signals[index], raw: raw))
+            list.append(SignalChange(ids: ids, signal: plan.signals[index], raw: Int64(bitPattern: made.bits)))
           }
         }
       }

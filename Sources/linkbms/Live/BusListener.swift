@@ -35,7 +35,7 @@ final class BusListener: LiveJob {
 
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
     identifier?.take(record, now.monotonic_ns)
-    recent.add(record)
+    recent.add(record, now.monotonic_ns)
     if latest.count < BusListener.mostIDs || latest[record.frame.id.rawValue] != nil { latest[record.frame.id.rawValue] = record }
   }
 
@@ -110,6 +110,8 @@ final class BusListener: LiveJob {
     throw WorldError(message: "\(name): no value has come on \(self.name) yet; 'wait for' a message that carries it")
   }
 
-  /// Names of the messages and signals that are known here.
+  /// Names of the messages that are known here.
   var messageNames: [String] { table.dissection.messages.map(\.name) }
+  /// Names of the signals that are known here; none until it is known what is spoken.
+  var signalNames: [String] { table.dissection.signals.map(\.name) }
 }

@@ -23,6 +23,13 @@ final class DecodeJob: LiveJob {
   }
 
   func wake(_ now: LiveTime) {
+    for content in context.takeFromTaps() {
+      switch content {
+      case .record(let record): if !decoder.isSatisfied { decoder.take(record) }
+      case .strange(let line): context.noteStrange(line)
+      case .remark, .dropped: break
+      }
+    }
     decoder.wake(now)
     if decoder.isSatisfied { context.isDone = true }
   }

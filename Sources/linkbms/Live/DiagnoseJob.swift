@@ -13,8 +13,11 @@ final class DiagnoseJob: LiveJob {
   private let show: (Diagnosis, JobContext) -> Void
   private let keepsSeries: Bool
   private let heard: CaptureFile?
+  private let reference: [TraceProfile]
   private var identifier: LiveIdentifier
   private var run: ConformanceRun?
+  /// What is held against the known-good capture, where there is one.
+  private var profiles: LiveProfiles?
   private var first_ns: Int64?
   private var nextJudgement_ns = Int64.max
   /// Findings and how many judgements in a row they stood.
@@ -30,13 +33,15 @@ final class DiagnoseJob: LiveJob {
   /// - Parameters:
   ///   - keepsSeries: whether the main values are kept for charts.
   ///   - heard: takes everything that is heard, where it is wanted at the end.
+  ///   - reference: a known-good capture, a profile for each bus; what goes another way is told at the end.
   ///   - show: shows the diagnosis at the end.
   init(
     _ context: JobContext, _ library: DefinitionLibrary, _ book: RuleBook, _ site: SiteFacts, keepsSeries: Bool = false,
-    heard: CaptureFile? = nil, show: @escaping (Diagnosis, JobContext) -> Void
+    heard: CaptureFile? = nil, reference: [TraceProfile] = [], show: @escaping (Diagnosis, JobContext) -> Void
   ) {
     self.keepsSeries = keepsSeries
     self.heard = heard
+    self.reference = reference
     self.context = context
     self.library = library
     self.book = book
@@ -44,6 +49,7 @@ final class DiagnoseJob: LiveJob {
     self.show = show
     buses = context.ports.map(\.name)
     identifier = LiveIdentifier(library, buses: buses)
+    if !reference.isEmpty { profiles = LiveProfiles(library, buses: buses) }
   }
 
   var nextWake_ns: Int64 {
@@ -55,16 +61,14 @@ final class DiagnoseJob: LiveJob {
     record.bus = BusID(UInt16(truncatingIfNeeded: port))
     if first_ns == nil { first_ns = now.monotonic_ns }
     do throws(WorldError) { try heard?.write(record) } catch { return context.fail(error.message) }
+    profiles?.receive(record)
     if run == nil { identifier.take(record, now.monotonic_ns) } else { run?.receive(record) }
   }
 
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime) {
     heard?.lost(frames, bus: port)
     let records = run?.records ?? 0
-    run?.report(
-      CaptureProblem(
-        .framesLost, at: .init(.record, records, byteOffset: 0), found: "\(frames) frames lost", expected: "none",
-        count: frames))
+    run?.report(.framesLost(frames, behind: records))
   }
 
   func wake(_ now: LiveTime) {
@@ -78,9 +82,18 @@ final class DiagnoseJob: LiveJob {
   func finish(_ now: LiveTime) {
     if run == nil { begin(ProtocolIdentifier(library).identify(census()), now) }
     do throws(WorldError) { try heard?.close() } catch { context.fail(error.message) }
-    guard let diagnosis = run?.diagnose() else { return }
+    guard let diagnosis = run?.diagnose(besides: comparisons()) else { return }
     context.status = max(context.status, diagnosis.hasErrors ? .findings : .done)
     show(diagnosis, context)
+  }
+
+  private func comparisons() -> [(bus: String, comparison: TraceComparison)] {
+    (profiles?.heard() ?? []).enumerated().map { index, profile in
+      (
+        profile.identification.bus,
+        TraceComparison(CaptureProfiles.partner(of: profile, at: index, in: reference), profile)
+      )
+    }
   }
 
   private func census() -> TrafficCensus {
@@ -121,5 +134,13 @@ final class DiagnoseJob: LiveJob {
     // What was told once stays told, even where it comes and goes.
     for (key, count) in standing where count >= DiagnoseJob.firmness && seen[key] == nil { seen[key] = count }
     standing = seen
+  }
+}
+
+extension CaptureProblem {
+  /// A live bus lost frames behind so many records.
+  static func framesLost(_ frames: UInt64, behind records: UInt64) -> CaptureProblem {
+    CaptureProblem(
+      .framesLost, at: .init(.record, records, byteOffset: 0), found: "\(frames) frames lost", expected: "none", count: frames)
   }
 }

@@ -5,6 +5,8 @@ import Formats
 /// Names the frames of live buses as they come. Until it is known what the buses speak, frames are held back for a moment.
 final class LiveDecoder {
   private let buses: [String]
+  /// Names of buses behind those, of chains and PDU: nothing has to be found out about them.
+  private let tapBuses: [String]
   private let library: DefinitionLibrary
   private let selection: Selection
   private let shape: OutputFormat
@@ -12,17 +14,21 @@ final class LiveDecoder {
   private let output: UnsafeMutablePointer<ByteBuffer>
   private var identifier: LiveIdentifier?
   private var printer: (any FramePrinter)?
+  /// Shows what taps say while it is not known yet what the CAN buses speak.
+  private var tapPrinter: (any FramePrinter)?
   private var number: UInt64 = 0
 
   /// - Parameters:
+  ///   - tapBuses: names of the buses behind these that carry chains and PDU.
   ///   - chooser: what the buses speak where somebody said it; else it is found out.
   ///   - output: where lines go; it must outlive this.
   init(
-    buses: [String], chooser: TableChooser?, library: DefinitionLibrary, selection: Selection, shape: OutputFormat,
-    style: TextStyle,
+    buses: [String], tapBuses: [String] = [], chooser: TableChooser?, library: DefinitionLibrary, selection: Selection,
+    shape: OutputFormat, style: TextStyle,
     output: UnsafeMutablePointer<ByteBuffer>
   ) {
     self.buses = buses
+    self.tapBuses = tapBuses
     self.library = library
     self.selection = selection
     self.shape = shape
@@ -35,12 +41,22 @@ final class LiveDecoder {
   /// When `wake` is wanted, monotonic ns.
   var nextWake_ns: Int64 { identifier?.nextWake_ns ?? .max }
   /// Whether `--count` frames were shown.
-  var isSatisfied: Bool { printer?.isSatisfied ?? false }
+  var isSatisfied: Bool { (printer ?? tapPrinter)?.isSatisfied ?? false }
 
   /// One frame, in the order of the buses.
   func take(_ record: CANRecord, _ now: LiveTime) {
     identifier?.take(record, now.monotonic_ns)
     guard let printer else { return }
+    number &+= 1
+    if !printer.isSatisfied { printer.receive(record) }
+  }
+
+  /// One record of a tap.
+  func take(_ record: SideRecord) {
+    if printer == nil, tapPrinter == nil {
+      tapPrinter = makePrinter(TableChooser(fallback: DecodeTable(PlanCompiler().finish())))
+    }
+    guard let printer = printer ?? tapPrinter else { return }
     number &+= 1
     if !printer.isSatisfied { printer.receive(record) }
   }
@@ -61,9 +77,10 @@ final class LiveDecoder {
   }
 
   private func show(_ chooser: TableChooser) {
-    let shown = printer?.shown ?? 0
+    let shown = (printer ?? tapPrinter)?.shown ?? 0
     let fresh = makePrinter(chooser, alreadyShown: shown)
     printer = fresh
+    tapPrinter = nil
     for record in identifier?.early ?? [] where !fresh.isSatisfied {
       number &+= 1
       fresh.receive(record)
@@ -74,6 +91,7 @@ final class LiveDecoder {
   private func makePrinter(_ chooser: TableChooser, alreadyShown: UInt64 = 0) -> any FramePrinter {
     var selection = selection
     if let limit = selection.limit { selection.limit = limit - min(limit, alreadyShown) }
+    let buses = buses + tapBuses
     switch shape {
     case .text:
       return PipelinePrinter(TextRenderer(output: output, style: style), chooser, selection, buses, number, alreadyShown)
@@ -88,6 +106,7 @@ private protocol FramePrinter: AnyObject {
   var isSatisfied: Bool { get }
   var shown: UInt64 { get }
   func receive(_ record: CANRecord)
+  func receive(_ record: SideRecord)
 }
 
 private final class PipelinePrinter<Renderer: FrameRenderer>: FramePrinter {
@@ -105,4 +124,5 @@ private final class PipelinePrinter<Renderer: FrameRenderer>: FramePrinter {
   var isSatisfied: Bool { pipeline.isSatisfied }
   var shown: UInt64 { before &+ pipeline.shown }
   func receive(_ record: CANRecord) { pipeline.receive(record) }
+  func receive(_ record: SideRecord) { pipeline.receive(record) }
 }

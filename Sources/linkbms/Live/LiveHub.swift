@@ -13,6 +13,10 @@ final class LiveHub {
   /// How an address becomes an open bus; tests put buses of their own here.
   /// The second word: whether nothing at all is wanted of the adapter but listening, not even an acknowledgement.
   var open: (_ address: String, _ listenOnly: Bool) throws -> any BusPort
+  /// Whether an address can be that of a bus on which is sent; tests put their own here.
+  var examine: (_ address: String) throws(WorldError) -> Void = LiveHub.lookUp
+  /// How the address of a tap becomes an open line that is only listened to.
+  var openTap: (_ address: String) throws -> TapPort = { address in try TapPort(LineAddress(address)) }
   /// Whether sending needs `arm` first: at the prompt and in scripts.
   let needsArm: Bool
   /// Buses on which may be sent, as they were typed.
@@ -38,10 +42,23 @@ final class LiveHub {
   // MARK: Opening
 
   /// Opens buses to listen.
-  func listen(_ addresses: [String]) throws(WorldError) -> [any BusPort] {
+  /// - Parameter taps: whether taps on chains and PDU may be among them. They come last: a CAN port's place is its bus's number.
+  func listen(_ addresses: [String], taps: Bool = false) throws(WorldError) -> [any BusPort] {
+    let lines = addresses.filter { LineAddress.isMeant(by: $0) }
+    if !taps, let line = lines.first {
+      throw WorldError(
+        message: "\(line): found a tap on chains and PDU, expected a CAN bus: \(PortAddress.expected); taps are for capture, "
+          + "decode --live, chain --live, run and commission")
+    }
     var ports: [any BusPort] = []
-    for address in addresses {
-      do { ports.append(try open(address, true)) } catch {
+    for address in addresses.filter({ !LineAddress.isMeant(by: $0) }) + lines {
+      do {
+        if LineAddress.isMeant(by: address) {
+          ports.append(try openTap(address))
+        } else {
+          ports.append(try open(address, true))
+        }
+      } catch {
         for port in ports { port.close() }
         throw WorldError(message: "\(error)")
       }
@@ -51,7 +68,7 @@ final class LiveHub {
 
   /// Opens a bus to send on, if that was allowed.
   func openToSend(_ address: String) throws(WorldError) -> any BusPort {
-    guard !needsArm || armed.contains(address) else {
+    guard !needsArm || isArmed(address) else {
       throw WorldError(message: "\(address) is not armed: nothing is sent on it before 'arm \(address)'")
     }
     do { return try open(address, false) } catch { throw WorldError(message: "\(error)") }
@@ -60,10 +77,40 @@ final class LiveHub {
   /// Allows sending on a bus.
   func arm(_ address: String) { armed.insert(address) }
 
+  /// Whether that was allowed, however the address is written.
+  func isArmed(_ address: String) -> Bool { armed.contains { LiveHub.areSame($0, address) } }
+
   /// Forbids it again; jobs that send there end.
   func disarm(_ address: String, _ now: LiveTime) {
-    armed.remove(address)
-    for entry in jobs where entry.job.context.sendsOn.contains(address) { end(entry, now) }
+    armed = armed.filter { !LiveHub.areSame($0, address) }
+    for entry in jobs where entry.job.context.sendsOn.contains(where: { LiveHub.areSame($0, address) }) { end(entry, now) }
+  }
+
+  /// Whether two addresses are those of one bus, whatever else they ask for.
+  static func areSame(_ one: String, _ other: String) -> Bool {
+    guard one != other else { return true }
+    guard let one = try? PortAddress(one), let other = try? PortAddress(other) else { return false }
+    return one.withoutOptions == other.withoutOptions
+  }
+
+  /// Refuses an address that is none, or whose interface or device is not there.
+  static func lookUp(_ address: String) throws(WorldError) {
+    do throws(PortError) {
+      switch try PortAddress(address) {
+      case .socketCAN(let interface, _, _): _ = try CANInterface(interface)
+      case .slcan(let device, _, _, _): if !InputFile.exists(device) { throw .absent(device) }
+      case .pcap(let interface, _): throw .refused(address, reason: "only listens; for sending use \(interface)")
+      case .socketcand, .multicast: break
+      }
+    } catch {
+      throw WorldError(message: "\(error)" + hint(address, CANInterface.all().map(\.name)))
+    }
+  }
+
+  /// What was meant by an address that is none, where that can be guessed; else what there is.
+  static func hint(_ address: String, _ interfaces: [String]) -> String {
+    if let near = Suggestion.closest(to: address, in: interfaces) { return " (did you mean \"\(near)\"?)" }
+    return interfaces.isEmpty ? "" : " (CAN interfaces here: \(interfaces.joined(separator: ", ")))"
   }
 
   // MARK: Background

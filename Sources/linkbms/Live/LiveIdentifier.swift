@@ -5,6 +5,7 @@ import Formats
 /// Finds out what live buses speak while they speak: holds the first frames back, and says when enough has been heard.
 struct LiveIdentifier {
   private let identifier: ProtocolIdentifier
+  private let wantsSides: Bool
   private var census = TrafficCensus()
   /// Frames heard before it was decided, in order.
   private(set) var early: [CANRecord] = []
@@ -24,8 +25,10 @@ struct LiveIdentifier {
   /// More is not held back.
   static let mostEarly = 20_000
 
-  init(_ library: DefinitionLibrary, buses: [String]) {
+  /// - Parameter wantsSides: goes on looking until both sides of each bus have spoken, and tells it again when a side comes.
+  init(_ library: DefinitionLibrary, buses: [String], wantsSides: Bool = false) {
     identifier = ProtocolIdentifier(library)
+    self.wantsSides = wantsSides
     for (index, name) in buses.enumerated() { census.busAppeared(BusID(UInt16(index)), named: name) }
   }
 
@@ -46,6 +49,9 @@ struct LiveIdentifier {
   /// Forgets the frames that were held back: somebody has them now.
   mutating func dropEarly() { early = [] }
 
+  /// What the buses speak as far as they were heard.
+  func identify() -> [BusIdentification] { identifier.identify(census) }
+
   /// What the buses speak, once that is decided and each time that it is seen otherwise.
   mutating func look(_ now_ns: Int64) -> [BusIdentification]? {
     guard isOpen, let first_ns, now_ns >= nextLook_ns || early.count >= LiveIdentifier.mostEarly else { return nil }
@@ -54,12 +60,17 @@ struct LiveIdentifier {
     let isLate = now_ns &- first_ns >= LiveIdentifier.patience_ns || early.count >= LiveIdentifier.mostEarly
     nextLook_ns = now_ns &+ (isDecided ? LiveIdentifier.laterInterval_ns : LiveIdentifier.interval_ns)
     guard isSure || isLate else { return nil }
-    isOpen = verdicts.contains { $0.protocolName == nil }
-    let words = verdicts.map { "\($0.protocolName ?? "-") \($0.variant ?? "-")" }
+    isOpen = verdicts.contains { $0.protocolName == nil || wantsSides && LiveIdentifier.sides(of: $0) < 2 }
+    let words = verdicts.map {
+      "\($0.protocolName ?? "-") \($0.variant ?? "-")" + (wantsSides ? " \(LiveIdentifier.sides(of: $0))" : "")
+    }
     defer {
       isDecided = true
       known = words
     }
     return isDecided && words == known ? nil : verdicts
   }
+
+  /// Sides that speak, of whichever protocol.
+  private static func sides(of verdict: BusIdentification) -> Int { Set(([verdict] + verdict.others).flatMap(\.sides)).count }
 }

@@ -16,7 +16,7 @@ protocol LiveJob: AnyObject {
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime)
   /// A bus went away, or is there again.
   func changed(isThere: Bool, port: Int, _ now: LiveTime)
-  /// The kernel lost frames before we got them.
+  /// The kernel lost frames before we got them: told before the frame that came next.
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime)
   /// Everything that was there has been handed over, or it is time.
   func wake(_ now: LiveTime)
@@ -64,16 +64,28 @@ final class JobContext {
   var needsForeground = false
   /// Ends by itself after so long; `nil` = when told.
   var duration_ns: Int64?
+  /// Whether a line of a tap could not be read.
+  var hasStrangeLines = false
   /// Addresses on which it sends.
   var sendsOn: [String] = []
   private(set) var end_ns = Int64.max
   private var dropped: [UInt64]
+  private let malformedBefore: [UInt64]
+  /// Ports of which was said how little room there is before them, and that what comes is no frame.
+  private var toldOfRoom: Set<Int> = []
+  private var toldOfMalformed: Set<Int> = []
+  /// Less is noise, as long as there are frames, too.
+  static let manyMalformed: UInt64 = 10
 
   init(_ title: String, _ ports: [any BusPort]) {
     self.title = title
     self.ports = ports
     dropped = ports.map { $0.counters.dropped }
+    malformedBefore = ports.map { $0.counters.malformed }
   }
+
+  /// A job that never began gives its ports back, too: an adapter would stay held for good.
+  deinit { for port in ports { port.close() } }
 
   /// Names of its buses.
   var buses: String { ports.map(\.name).joined(separator: ", ") }
@@ -93,6 +105,29 @@ final class JobContext {
     let count = ports[port].counters.dropped
     defer { dropped[port] = count }
     return count &- dropped[port]
+  }
+
+  /// Why frames are lost at this port. What helps is said once.
+  fileprivate func lossCause(_ port: Int) -> String {
+    let cause = "the machine or the output is too slow"
+    guard let room = ports[port].advice.room, toldOfRoom.insert(port).inserted else { return cause }
+    return "\(cause), and \(room)"
+  }
+
+  /// Messages at this port that were no frame, since the job began.
+  func malformedCount(_ port: Int) -> UInt64 {
+    let count = ports[port].counters.malformed
+    return count > malformedBefore[port] ? count &- malformedBefore[port] : 0
+  }
+
+  /// What is to be said of them; `nil` = nothing yet, or it was said. At the end even one counts where no frame came.
+  fileprivate func malformedNews(_ port: Int, isEnd: Bool = false) -> String? {
+    // Of a tap's lines its own job tells.
+    guard !(ports[port] is TapPort) else { return nil }
+    let count = malformedCount(port)
+    let isSilence = isEnd && count > 0 && ports[port].counters.received == 0
+    guard count >= JobContext.manyMalformed || isSilence, toldOfMalformed.insert(port).inserted else { return nil }
+    return "linkbms: \(ports[port].name): \(ports[port].advice.malformed(count))"
   }
 }
 
@@ -115,10 +150,14 @@ extension LiveJob {
     guard !context.isDone else { return }
     for index in context.ports.indices where !context.isDone {
       let port = context.ports[index]
+      var dropped: UInt64 = 0
       do throws(PortError) {
         try port.receive { event in
           switch event {
-          case .frame(let record): if !context.isDone { receive(record, from: index, now) }
+          case .frame(let record):
+            // What was lost before this frame is told before it.
+            dropped &+= tellLoss(index, now)
+            if !context.isDone { receive(record, from: index, now) }
           case .lost(let error):
             context.output.note("linkbms: \(error)")
             changed(isThere: false, port: index, now)
@@ -130,20 +169,31 @@ extension LiveJob {
       } catch {
         context.fail("\(error)")
       }
-      let dropped = context.newlyDropped(index)
+      dropped &+= tellLoss(index, now)
       if dropped > 0 {
         context.status = max(context.status, .findings)
-        context.output.note("linkbms: \(port.name): \(dropped) frames lost (the machine or the output is too slow)")
-        lost(dropped, port: index, now)
+        let isTap = port is TapPort
+        let cause = isTap ? "lines lost (the tap's line is too slow)" : "frames lost (\(context.lossCause(index)))"
+        context.output.note("linkbms: \(port.name): \(dropped) \(cause)")
       }
+      if let news = context.malformedNews(index) { context.output.note(news) }
     }
     if !context.isDone { wake(now) }
     if now.monotonic_ns >= context.end_ns { context.isDone = true }
   }
 
+  /// Tells the job of frames lost at a port since the last call.
+  /// - Returns: how many.
+  private func tellLoss(_ port: Int, _ now: LiveTime) -> UInt64 {
+    let dropped = context.newlyDropped(port)
+    if dropped > 0 { lost(dropped, port: port, now) }
+    return dropped
+  }
+
   /// Ends it and gives its ports back.
   func stop(_ now: LiveTime) {
     context.isDone = true
+    for index in context.ports.indices { if let news = context.malformedNews(index, isEnd: true) { context.output.note(news) } }
     finish(now)
     for port in context.ports { port.close() }
   }

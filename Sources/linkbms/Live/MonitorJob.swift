@@ -12,6 +12,8 @@ final class MonitorJob: LiveJob {
   private var table: MonitorTable
   private var identifier: LiveIdentifier?
   private var view = LiveView()
+  /// What stands on the terminal, without the line of keys.
+  private var shown: [String] = []
   private var nextDraw_ns: Int64 = 0
   private var hasNewFrames = false
 
@@ -58,7 +60,7 @@ final class MonitorJob: LiveJob {
   func take(key: UInt8, _ now: LiveTime) {
     switch UnicodeScalar(key) {
     case "q": context.isDone = true
-    case "h": table.isHeld.toggle()
+    case "h": hold(now)
     case "n": table.notch()
     case "c": table.clear()
     default: return
@@ -80,8 +82,23 @@ final class MonitorJob: LiveJob {
     }
     guard !table.isHeld else { return }
     let style = style
-    let lines = table.lines(now.monotonic_ns, style) { style.usesColour ? style.alarming($0) + " " : $0 + "*" }
-    let help = style.dim("q quit  h hold  n notch (what moves now is not marked any more)  c clear")
-    context.output.data.pointee.append(string: view.draw(lines + [help], columns: terminal.columns, rows: terminal.rows))
+    shown = table.lines(now.monotonic_ns, style, columns: terminal.columns) {
+      style.usesColour ? style.alarming($0) + " " : $0 + "*"
+    }
+    show(shown, keys: "q quit  h hold  n notch (what moves now is not marked any more)  c clear")
+  }
+
+  /// Holds the picture, or lets it go on. What is held says so in its first line, which is seen in the lowest window, too.
+  private func hold(_ now: LiveTime) {
+    if shown.isEmpty { draw(now) }
+    table.isHeld.toggle()
+    guard table.isHeld else { return }
+    let held = "HELD: this is how it was when h was pressed; counting goes on, and h shows what passes again"
+    show([style.warning(held)] + shown.dropFirst(), keys: "q quit  h go on  n notch  c clear")
+  }
+
+  private func show(_ lines: [String], keys: String) {
+    let text = view.draw(lines + [style.dim(keys)], columns: terminal.columns, rows: terminal.rows)
+    context.output.data.pointee.append(string: text)
   }
 }

@@ -14,10 +14,29 @@ struct MonitorTable {
     var period_ns: Double = 0
     /// By byte: when it last changed; `.min` = never.
     var changed_ns: InlineArray<64, Int64> = InlineArray(repeating: .min)
-    /// Bits of the first eight bytes that changed since the table was cleared.
-    var moving: UInt64 = 0
-    /// Bits whose changes are not marked.
-    var notched: UInt64 = 0
+    /// By byte: bits that changed since the table was cleared.
+    var moving: InlineArray<64, UInt8> = InlineArray(repeating: 0)
+    /// By byte: bits whose changes are not marked.
+    var notched: InlineArray<64, UInt8> = InlineArray(repeating: 0)
+
+    /// Takes the next frame of the ID.
+    mutating func follow(_ next: CANRecord, _ now_ns: Int64) {
+      for byte in 0..<min(64, max(record.frame.payloadLength, next.frame.payloadLength)) {
+        let bits = Row.byte(byte, of: record.frame) ^ Row.byte(byte, of: next.frame)
+        moving[byte] |= bits
+        if bits & ~notched[byte] != 0 { changed_ns[byte] = now_ns }
+      }
+      record = next
+    }
+
+    /// Bits that have moved so far are marked no more.
+    mutating func notch() {
+      for byte in 0..<64 { notched[byte] |= moving[byte] }
+      changed_ns = InlineArray(repeating: .min)
+    }
+
+    /// A payload byte; 0 past the frame's length.
+    private static func byte(_ index: Int, of frame: CANFrame) -> UInt8 { index < frame.payloadLength ? frame.byte(index) : 0 }
   }
 
   private struct Key: Hashable {
@@ -58,15 +77,7 @@ struct MonitorTable {
     }
     let interval = Double(now_ns &- row.last_ns)
     row.period_ns = row.period_ns == 0 ? interval : row.period_ns * 0.8 + interval * 0.2
-    let bits = row.record.frame.head ^ record.frame.head
-    row.moving |= bits
-    let shown = bits & ~row.notched
-    for byte in 0..<max(row.record.frame.payloadLength, record.frame.payloadLength) {
-      let isChanged =
-        byte < 8 ? shown >> UInt64(byte * 8) & 0xFF != 0 : row.record.frame.byte(byte) != record.frame.byte(byte)
-      if isChanged { row.changed_ns[byte] = now_ns }
-    }
-    row.record = record
+    row.follow(record, now_ns)
     row.count &+= 1
     row.last_ns = now_ns
     rows[key] = row
@@ -74,11 +85,7 @@ struct MonitorTable {
 
   /// Bits that have moved so far are marked no more: what moves anew stands out.
   mutating func notch() {
-    for key in rows.keys {
-      let moving = rows[key]?.moving ?? 0
-      rows[key]?.notched |= moving
-      rows[key]?.changed_ns = InlineArray(repeating: .min)
-    }
+    for key in rows.keys { rows[key]?.notch() }
   }
 
   /// Begins anew.
@@ -90,8 +97,10 @@ struct MonitorTable {
   // MARK: Lines
 
   /// The picture.
-  /// - Parameter mark: how a changed byte is shown.
-  func lines(_ now_ns: Int64, _ style: TextStyle, mark: (String) -> String) -> [String] {
+  /// - Parameters:
+  ///   - columns: of the terminal, for bytes past the eighth to stand on lines of their own; `nil` = one line an ID.
+  ///   - mark: how a changed byte is shown.
+  func lines(_ now_ns: Int64, _ style: TextStyle, columns: Int? = nil, mark: (String) -> String) -> [String] {
     var lines = [style.strong("bus       ID        period ms     count  data                       message and signals")]
     let sorted = rows.sorted { a, b in
       (a.key.bus, a.key.isError ? 1 : 0, a.key.id & 0x1FFF_FFFF) < (b.key.bus, b.key.isError ? 1 : 0, b.key.id & 0x1FFF_FFFF)
@@ -103,24 +112,32 @@ struct MonitorTable {
       let isSilent = row.count > 2 && Double(now_ns &- row.last_ns) > max(3 * row.period_ns, 1e9)
       var text = pad(bus, 10) + pad(FrameText.text(row.record.frame.id), 8)
       text += padLeft(isSilent ? "silent" : period, 11) + padLeft(String(row.count), 10) + "  "
-      var width = 0
-      for byte in 0..<min(8, row.record.frame.payloadLength) {
-        let word = ValueText.hexByte(row.record.frame.byte(byte))
-        let changed = row.changed_ns[byte]
-        text += (changed != .min && now_ns &- changed < MonitorTable.markTime_ns ? mark(word) : word + " ")
-        width += 3
-      }
-      if row.record.frame.payloadLength > 8 {
-        text += "… "
-        width += 2
-      }
-      text +=
-        String(repeating: " ", count: max(0, 27 - width))
-        + meaning(row.record, tables.indices.contains(Int(key.bus)) ? tables[Int(key.bus)] : nil)
-      lines.append(text)
+      let words = bytes(of: row, now_ns, mark)
+      let place = text.count
+      let first = columns == nil ? words.count : min(8, words.count)
+      text += words[..<first].joined() + String(repeating: " ", count: max(2, 27 - 3 * first))
+      lines.append(text + meaning(row.record, tables.indices.contains(Int(key.bus)) ? tables[Int(key.bus)] : nil))
+      if let columns { lines += further(words[first...], below: place, columns) }
     }
     if beyond > 0 { lines.append("\(beyond) frames with more different IDs than are shown") }
     return lines
+  }
+
+  /// The payload's bytes, three columns each.
+  private func bytes(of row: Row, _ now_ns: Int64, _ mark: (String) -> String) -> [String] {
+    (0..<min(64, row.record.frame.payloadLength)).map { byte in
+      let word = ValueText.hexByte(row.record.frame.byte(byte))
+      let changed = row.changed_ns[byte]
+      return changed != .min && now_ns &- changed < MonitorTable.markTime_ns ? mark(word) : word + " "
+    }
+  }
+
+  /// Bytes past the eighth, under the first ones with the number of the byte they begin with: as many a line as there is room for.
+  private func further(_ words: ArraySlice<String>, below place: Int, _ columns: Int) -> [String] {
+    let perLine = max(8, (columns - 1 - place) / 3 / 8 * 8)
+    return stride(from: words.startIndex, to: words.endIndex, by: perLine).map { start in
+      padLeft("+\(start)", place - 2) + "  " + words[start..<min(words.endIndex, start + perLine)].joined()
+    }
   }
 
   private func meaning(_ record: CANRecord, _ table: DecodeTable?) -> String {

@@ -109,15 +109,18 @@ final class TurnReplayJob: LiveJob {
   private var replay: TurnReplay
   private let file: String
   private let side: Side
+  private let start_ns: Int64
   private var queue = SendQueue()
   private var next_ns: Int64 = 0
   private var begin_ns: Int64 = 0
 
-  init(_ context: JobContext, _ replay: TurnReplay, file: String, as side: Side) {
+  /// - Parameter start_ns: where the part that is played begins in the capture.
+  init(_ context: JobContext, _ replay: TurnReplay, file: String, as side: Side, start_ns: Int64 = 0) {
     self.context = context
     self.replay = replay
     self.file = file
     self.side = side
+    self.start_ns = start_ns
   }
 
   var nextWake_ns: Int64 { min(next_ns, queue.nextWake_ns) }
@@ -160,7 +163,7 @@ final class TurnReplayJob: LiveJob {
       return context.output.print("\(file): \(text)")
     }
     context.status = max(context.status, .findings)
-    let at = DurationText.seconds(Int64((result.seconds ?? 0) * 1e9))
+    let at = DurationText.seconds(Int64((result.seconds ?? 0) * 1e9) &+ start_ns)
     context.output.print(
       "\(file): \(result.turns) turns as recorded; at \(at)\(result.record.map { ", record \($0)" } ?? ""): \(divergence)")
   }

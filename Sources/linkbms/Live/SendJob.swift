@@ -1,3 +1,4 @@
+import Analysis
 import Bus
 import Formats
 import HostIO
@@ -12,14 +13,24 @@ struct SendQueue {
   private(set) var dropped: UInt64 = 0
   /// Frames that waited longer than they may.
   private(set) var stale: UInt64 = 0
+  /// Frames that the bus cannot carry.
+  private(set) var unsendable: UInt64 = 0
+  /// Why the first of these could not be sent.
+  private(set) var refusal: PortError?
   private let maxAge_ns: Int64?
+  private let dropsUnsendable: Bool
   /// Frames that wait at most; then the oldest are lost.
   static let capacity = 4096
   /// Until a full bus is tried again.
   static let pause_ns: Int64 = 1_000_000
 
-  /// - Parameter maxAge_ns: a frame that waited longer is not sent any more; `nil` = it is, however late.
-  init(maxAge_ns: Int64? = nil) { self.maxAge_ns = maxAge_ns }
+  /// - Parameters:
+  ///   - maxAge_ns: a frame that waited longer is not sent any more; `nil` = it is, however late.
+  ///   - dropsUnsendable: a frame that the bus cannot carry is dropped and counted, and the others go on; else it is an error.
+  init(maxAge_ns: Int64? = nil, dropsUnsendable: Bool = false) {
+    self.maxAge_ns = maxAge_ns
+    self.dropsUnsendable = dropsUnsendable
+  }
 
   /// When it wants to be tried again.
   var nextWake_ns: Int64 { isEmpty ? .max : retry_ns }
@@ -52,7 +63,7 @@ struct SendQueue {
       if let maxAge_ns, now_ns &- waiting[first].since_ns > maxAge_ns {
         stale &+= 1
       } else {
-        guard try port.send(waiting[first].frame) == .sent else {
+        guard try isSettled(waiting[first].frame, port) else {
           retry_ns = now_ns &+ SendQueue.pause_ns
           return
         }
@@ -62,6 +73,16 @@ struct SendQueue {
     waiting.removeAll(keepingCapacity: true)
     first = 0
     retry_ns = .max
+  }
+
+  /// Whether a frame need not wait any longer.
+  private mutating func isSettled(_ frame: CANFrame, _ port: any BusPort) throws(PortError) -> Bool {
+    do throws(PortError) { return try port.send(frame) == .sent } catch {
+      guard dropsUnsendable, case .unsendable = error else { throw error }
+      unsendable &+= 1
+      refusal = refusal ?? error
+      return true
+    }
   }
 }
 
@@ -202,9 +223,11 @@ enum FrameWords {
         throw WorldError(message: "found \"\(word)\", expected signal=value")
       }
       let text = String(word[word.index(after: place)...])
-      pairs.append((String(word[..<place]), Double(text).map { .number($0) } ?? .text(text)))
+      let number = Double(text).flatMap { $0.isFinite ? $0 : nil }
+      pairs.append((String(word[..<place]), number.map { .number($0) } ?? .text(text)))
     }
-    pairs += zeros(message, dissection, except: Set(pairs.map(\.signal)))
+    let given = Set(pairs.map(\.signal))
+    pairs += zeros(message, dissection, except: given)
     guard let (frame, issues) = MessageEncoder(dissection).frame(message, values: pairs, address: address) else {
       let names = dissection.messages.map(\.name)
       throw WorldError(message: "found \"\(message)\", expected a message of the protocol" + NearestName.hint(message, in: names))
@@ -221,7 +244,14 @@ enum FrameWords {
         throw WorldError(message: "\(name): cannot hold that value: expected a number, or one of its labels")
       case .notSelected(let name): throw WorldError(message: "\(name): is not there with that multiplexor")
       case .saturated(let signal, let wanted, let sent):
-        notes.append("\(signal): cannot hold \(wanted), \(sent) is sent")
+        guard given.contains(signal) else {
+          // Nobody asked for that value.
+          notes.append("\(signal): cannot hold \(ValueText.binary(wanted)), \(ValueText.binary(sent)) is sent")
+          continue
+        }
+        let range = SignalRange.text(signal, of: message, dissection)
+        throw WorldError(
+          message: "\(signal): cannot hold \(ValueText.binary(wanted)), expected \(range); other payloads are sent as ID#DATA")
       }
     }
     return (frame, notes)

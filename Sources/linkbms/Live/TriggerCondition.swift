@@ -27,9 +27,7 @@ enum TriggerCondition: Equatable {
   /// Reads `--trigger`.
   static func parse(_ text: String) throws(WorldError) -> TriggerCondition {
     let words = text.split { $0 == " " || $0 == "\t" }.map(String.init)
-    if words.count == 1, let rule = RuleID.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) {
-      return .rule(rule)
-    }
+    if words.count == 1, let meant = try ruleNamed(words[0]) { return .rule(meant) }
     if words.count >= 2, words[1] == "unanswered" {
       guard let name = frameName(words[0]), let times = words.count == 2 ? 1 : times(words[2]), (2...4).contains(words.count) else {
         throw wrong(text)
@@ -44,6 +42,28 @@ enum TriggerCondition: Equatable {
     }
     do throws(FilterExpression.Mistake) { return .expression(try FilterExpression.parse(text)) } catch {
       throw WorldError(message: "--trigger: \(error); expected \(expected)")
+    }
+  }
+
+  /// A rule by its number; `nil` for a word that is meant otherwise.
+  private static func ruleNamed(_ word: String) throws(WorldError) -> RuleID? {
+    guard let rule = RuleID.allCases.first(where: { $0.rawValue.lowercased() == word.lowercased() }) else {
+      let digits = word.dropFirst().prefix { $0.isASCII && $0.isNumber }
+      guard word.first?.lowercased() == "r", !digits.isEmpty, word.count <= digits.count + 2 else { return nil }
+      throw WorldError(
+        message: "--trigger: found \"\(word)\", expected a rule such as R05"
+          + NearestName.hint(word, in: RuleID.allCases.map(\.rawValue)) + "; 'linkbms diagnose --explain R05' explains one")
+    }
+    guard let why = neverTells(rule) else { return rule }
+    throw WorldError(message: "--trigger: found \(rule.rawValue), expected a rule of a fault: \(why)")
+  }
+
+  /// Why a rule tells no fault of a live bus; `nil` = it does.
+  private static func neverTells(_ rule: RuleID) -> String? {
+    switch rule {
+    case .R27: "R27 says that the link is well"
+    case .R28: "R28 comes only at the end, against a known-good capture: linkbms diagnose --live IFACE --reference GOOD"
+    default: nil
     }
   }
 
@@ -70,6 +90,36 @@ enum TriggerCondition: Equatable {
   }
 }
 
+extension TriggerCondition {
+  /// What is wrong with the names in it, where these definitions are all that is spoken: one sentence a name.
+  func unknownNames(_ tables: [DecodeTable]) -> [String] {
+    switch self {
+    case .rule: return []
+    case .expression(let expression): return CompiledFilter.unknownNames(expression, tables).map(\.description)
+    case .gap(let name, _), .unanswered(let name, _):
+      guard case .message(let word) = name else { return [] }
+      let known = Set(tables.flatMap { $0.dissection.messages.map(\.name) })
+      if known.contains(word) { return [] }
+      return ["found \"\(word)\", expected a message or an ID" + NearestName.hint(word, in: known.sorted())]
+    }
+  }
+
+  /// Refuses names that the definitions which a person named do not have.
+  static func check(_ conditions: [TriggerCondition], _ tables: [DecodeTable]) throws(WorldError) {
+    for condition in conditions {
+      if let mistake = condition.unknownNames(tables).first { throw WorldError(message: "--trigger: \(mistake)") }
+    }
+  }
+
+  /// Whether it is only a matter of IDs and times, so that definitions change nothing.
+  fileprivate var needsNoDefinitions: Bool {
+    switch self {
+    case .rule, .gap(.id, _): true
+    case .gap(.message, _), .unanswered, .expression: false
+    }
+  }
+}
+
 /// Watches the frames of one bus for conditions that frames alone can fulfil. Sans-IO: frames and time go in, what is fulfilled comes out.
 struct TriggerDetector {
   private struct Watch {
@@ -79,13 +129,21 @@ struct TriggerDetector {
     var last_ns: Int64?
     /// Whether it was told and has not ended since.
     var isHolding = false
+    /// Whether it was ever told.
+    var wasTold = false
+    /// Whether what it finds is known already: while frames are looked at once more.
+    var isSilent = false
   }
 
+  private let conditions: [TriggerCondition]
   private let table: DecodeTable
+  private let bus: String
   private var watches: [Watch]
 
   init(_ conditions: [TriggerCondition], table: DecodeTable, bus: String) {
+    self.conditions = conditions
     self.table = table
+    self.bus = bus
     watches = conditions.map { condition in
       var watch = Watch(condition: condition)
       if case .expression(let expression) = condition { watch.filter = CompiledFilter(expression, table: table, busName: bus) }
@@ -104,7 +162,7 @@ struct TriggerDetector {
       case .expression:
         // A frame without its signals says nothing either way.
         guard let holds = watches[index].filter?.judge(record, slot: slot) else { continue }
-        if holds, !watches[index].isHolding { told = told ?? "the expression holds" }
+        if holds, !watches[index].isHolding, tells(index) { told = told ?? "the expression holds" }
         watches[index].isHolding = holds
       case .gap(let name, _):
         if isMeant(name, record.frame, slot) {
@@ -114,7 +172,7 @@ struct TriggerDetector {
       case .unanswered(let name, let times):
         if isMeant(name, record.frame, slot) {
           watches[index].count += 1
-          if watches[index].count == times { told = told ?? "\(label(name)) unanswered \(times) ×" }
+          if watches[index].count == times, tells(index) { told = told ?? "\(label(name)) unanswered \(times) ×" }
         } else if isOfOtherSide(name, slot) {
           watches[index].count = 0
         }
@@ -130,9 +188,43 @@ struct TriggerDetector {
         let last = watches[index].last_ns, now_ns &- last > longest
       else { continue }
       watches[index].isHolding = true
-      return "\(label(name)) silent for more than \(DurationText.seconds(longest))"
+      if tells(index) { return "\(label(name)) silent for more than \(DurationText.seconds(longest))" }
     }
     return nil
+  }
+
+  /// Notes that a condition is fulfilled; whether that is news.
+  private mutating func tells(_ index: Int) -> Bool {
+    watches[index].wasTold = true
+    return !watches[index].isSilent
+  }
+
+  // MARK: Definitions that come later
+
+  /// Takes other definitions, and looks with them once more at frames that were heard before they were known.
+  /// - Parameter frames: with the times at which they came, oldest first.
+  /// - Returns: what they fulfil and was not told yet, with the time.
+  mutating func learn(
+    _ table: DecodeTable, _ frames: [(record: CANRecord, now_ns: Int64)]
+  ) -> [(reason: String, now_ns: Int64)] {
+    var fresh = TriggerDetector(conditions, table: table, bus: bus)
+    for index in watches.indices {
+      if conditions[index].needsNoDefinitions { fresh.watches[index] = watches[index] }
+      fresh.watches[index].wasTold = watches[index].wasTold
+      fresh.watches[index].isSilent = watches[index].wasTold || conditions[index].needsNoDefinitions
+    }
+    var told: [(reason: String, now_ns: Int64)] = []
+    for (record, now_ns) in frames {
+      while let reason = fresh.wake(now_ns) { told.append((reason, now_ns)) }
+      if let reason = fresh.take(record, now_ns) { told.append((reason, now_ns)) }
+    }
+    for index in fresh.watches.indices {
+      // What stands by itself has gone on meanwhile.
+      if conditions[index].needsNoDefinitions { fresh.watches[index] = watches[index] }
+      fresh.watches[index].isSilent = false
+    }
+    self = fresh
+    return told
   }
 
   /// When `wake` may find something.

@@ -6,7 +6,8 @@ struct ArmBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(
     commandName: "arm", abstract: "Allow commands to send on a live bus, or show where they may.",
     discussion: HelpText.discussion(
-      "Nothing is sent on a bus before this. It allows and sends nothing by itself; 'disarm' forbids it again.",
+      "Nothing is sent on a bus before this. It allows and sends nothing by itself; 'disarm' forbids it again. The bus has to be there: an "
+        + "interface that 'bus' lists, or an address such as udp://. What else an address asks for (can0,351:7FF) makes it no other bus.",
       examples: [("arm can0", "then: send can0 4200#00")]))
 
   @Argument(help: "The bus.") var interface: String?
@@ -16,6 +17,7 @@ struct ArmBuiltIn: BuiltInCommand {
       for name in shell.live.armed.sorted() { try shell.world.print(name) }
       return .done
     }
+    try shell.live.examine(interface)
     shell.live.arm(interface)
     return .done
   }
@@ -29,7 +31,7 @@ struct DisarmBuiltIn: BuiltInCommand {
   @Argument(help: "The bus; all if not given.") var interface: String?
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
-    if let interface, !shell.live.armed.contains(interface) { throw WorldError(message: "\(interface) is not armed") }
+    if let interface, !shell.live.isArmed(interface) { throw WorldError(message: "\(interface) is not armed") }
     for name in interface.map({ [$0] }) ?? shell.live.armed.sorted() { shell.live.disarm(name, .now) }
     return .done
   }
@@ -47,9 +49,11 @@ struct JobsBuiltIn: BuiltInCommand {
       let frames = ports.reduce(UInt64(0)) { $0 &+ $1.counters.received }
       let sent = ports.reduce(UInt64(0)) { $0 &+ $1.counters.sent }
       let dropped = ports.reduce(UInt64(0)) { $0 &+ $1.counters.dropped }
+      let malformed = ports.indices.reduce(UInt64(0)) { $0 &+ entry.job.context.malformedCount($1) }
       var text = "[\(entry.number)] \(entry.job.context.title)  \(frames) frames"
       if sent > 0 { text += ", \(sent) sent" }
       if dropped > 0 { text += ", \(dropped) lost" }
+      if malformed > 0 { text += ", \(malformed) that were no frame" }
       try shell.world.print(text)
     }
     return .done

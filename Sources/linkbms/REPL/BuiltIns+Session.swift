@@ -104,10 +104,14 @@ struct LetBuiltIn: BuiltInCommand {
     discussion: HelpText.discussion(
       """
       $NAME or ${NAME} stands for the value; $? is the status of the last command. What is not set comes from the environment, \
-      and programs behind ! and | find variables in theirs. With = and the name of a signal, the variable gets the latest value \
-      that came on the bus of 'open --live'.
+      and programs behind ! and | find variables in theirs. With = and the name of a signal, without quotes, the variable gets the \
+      latest value that came on the bus of 'open --live'; 'let' waits up to 5 s until it is known what the bus speaks and a value has \
+      come. A name that could be meant as a signal and has no value is an error, never text; in quotes any word is text.
       """,
-      examples: [("let site captures/site.log", "then: open $site"), ("let before = PackVoltage", "the value of this moment")]))
+      examples: [
+        ("let site captures/site.log", "then: open $site"), ("let before = PackVoltage", "the value of this moment"),
+        ("let title = \"PackVoltage\"", "the word itself"),
+      ]))
 
   @Argument(help: "Name: letters, digits and _.") var name: String?
   @Argument(parsing: .captureForPassthrough, help: "Its value.") var value: [String] = []
@@ -121,11 +125,12 @@ struct LetBuiltIn: BuiltInCommand {
       throw WorldError(message: "'\(name)' is no name for a variable: letters, digits and _")
     }
     let words = value.first == "=" ? value.dropFirst() : value[...]
-    if value.first == "=", words.count == 1, let word = words.first, let received = try shell.bus?.value(ofSignal: word) {
-      shell.variables[name] = received
+    guard value.first == "=", words.count == 1, let word = words.first, shell.endsBare else {
+      shell.variables[name] = words.joined(separator: " ")
       return .done
     }
-    shell.variables[name] = words.joined(separator: " ")
+    guard let meaning = try shell.value(ofBareWord: word) else { return .failed }
+    shell.variables[name] = meaning
     return .done
   }
 }

@@ -4,6 +4,8 @@ struct PromptWord: Equatable {
   var text: String
   /// The same as a pattern for file names, with what was quoted escaped; `nil` if it has no `*`, `?` or `[` outside quotes.
   var pattern: String?
+  /// Whether it stands as it was typed: nothing of it was quoted, escaped or put in for a variable or the home folder.
+  var isBare = true
 }
 
 /// Where a command's output goes.
@@ -209,6 +211,7 @@ extension PromptScanner {
   }
 
   private mutating func singleQuotes(into word: inout WordInTheMaking) throws(PromptLineError) {
+    word.isBare = false
     let column = position + 1
     position += 1
     while let byte = peek {
@@ -220,6 +223,7 @@ extension PromptScanner {
   }
 
   private mutating func doubleQuotes(into word: inout WordInTheMaking, _ variable: (String) -> String?) throws(PromptLineError) {
+    word.isBare = false
     let column = position + 1
     position += 1
     while let byte = peek {
@@ -268,6 +272,7 @@ private struct WordInTheMaking {
   private var text: [UInt8] = []
   private var pattern: [UInt8] = []
   private var isPattern = false
+  var isBare = true
 
   mutating func add(plain byte: UInt8) {
     text.append(byte)
@@ -276,15 +281,21 @@ private struct WordInTheMaking {
   }
 
   mutating func add(quoted byte: UInt8) {
+    isBare = false
     text.append(byte)
     if byte.isPatternSign || byte == UInt8(ascii: "\\") { pattern.append(UInt8(ascii: "\\")) }
     pattern.append(byte)
   }
 
-  mutating func add(quoted string: String) { for byte in string.utf8 { add(quoted: byte) } }
+  mutating func add(quoted string: String) {
+    isBare = false
+    for byte in string.utf8 { add(quoted: byte) }
+  }
 
   var finished: PromptWord {
-    PromptWord(text: String(decoding: text, as: UTF8.self), pattern: isPattern ? String(decoding: pattern, as: UTF8.self) : nil)
+    PromptWord(
+      text: String(decoding: text, as: UTF8.self), pattern: isPattern ? String(decoding: pattern, as: UTF8.self) : nil,
+      isBare: isBare)
   }
 }
 

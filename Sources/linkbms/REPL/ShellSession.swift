@@ -38,6 +38,10 @@ final class ShellSession {
   var scriptsRunning: [String] = []
   /// Whether an expectation of the last command was not met: that stops a script, too.
   var hasUnmetExpectation = false
+  /// The words of the statement that runs, as they were typed.
+  private(set) var typed: [PromptWord] = []
+  /// How long `let` waits for the value of a signal, with the time that it takes to find out what the bus speaks.
+  var valuePatience_ns: Int64 = LiveIdentifier.patience_ns + 2_000_000_000
 
   /// A wish to end the session, with this status or with that of what ran so far.
   struct Quit: Equatable { var status: Int32? }
@@ -107,6 +111,7 @@ extension ShellSession {
   }
 
   private func run(_ words: [PromptWord], _ target: OutputTarget) throws -> Int32 {
+    typed = words
     let arguments = try resolved(words)
     guard !arguments.isEmpty else { return 0 }
     try world.beginRedirection(to: target, variables: variables)

@@ -115,6 +115,13 @@ import Testing
     } throws: {
       "\($0)".contains("in use as slcan:///dev/ttyACM0@500000")
     }
+    #expect(throws: PortError.self) {
+      _ = try bench.sharing.open(.slcan(device: "/dev/ttyACM0", bitRate: 500_000, serialRate: 57_600))
+    }
+    // Whether it is asked for its state is no other bus.
+    let asking = try bench.sharing.open(.slcan(device: "/dev/ttyACM0", bitRate: 500_000, asksState: false))
+    #expect(bench.opened.count == 1)
+    asking.close()
     port.close()
     _ = try bench.sharing.open(other)
     #expect(bench.opened.count == 2)

@@ -77,6 +77,13 @@ enum PortTesting {
     .deletingLastPathComponent().deletingLastPathComponent().path
 }
 
+extension PortEvent {
+  /// Why the bus is away; `nil` for everything else.
+  var loss: PortError? { if case .lost(let error) = self { error } else { nil } }
+
+  var isReturn: Bool { if case .returned = self { true } else { false } }
+}
+
 extension [PortEvent] {
   var records: [CANRecord] {
     compactMap {

@@ -146,6 +146,39 @@ import Testing
     #expect(text.contains("silent → silent 2 frames, 29 waited for more than 0.1 s"), "\(text)")
   }
 
+  /// One CAN FD frame, from a network say, must not cut a battery off its inverter.
+  @Test func whatTheOtherBusCannotCarryIsDroppedSaidOnceAndCounted() throws {
+    let (left, right) = (SilentPort(), SilentPort())
+    right.carriesFD = false
+    let job = try bridge(left, right)
+    job.start(.at(0))
+    var wide = frame(0x4210, 1)
+    wide.flags = .fd
+    for step in 1...3 {
+      left.put(wide, at: .at(Double(step) * 0.01))
+      left.put(frame(0x4210, UInt64(step)), at: .at(Double(step) * 0.01))
+      job.pump(.at(Double(step) * 0.01))
+    }
+    #expect(right.sends == 3 && !job.context.isDone && job.context.failure == nil)
+    job.stop(.at(1))
+    let lines = job.context.output.takeText().split(separator: "\n")
+    #expect(lines.first == "linkbms: silent: cannot send CAN FD frames; such frames are dropped" && lines.count == 2, "\(lines)")
+    #expect(lines.last == "linkbms: silent → silent 3 frames, silent → silent 0, 3 could not be sent there", "\(lines)")
+    #expect(job.context.status == .findings)
+  }
+
+  /// Counted from when the adapter was plugged in, say.
+  @Test func aClockOfItsOwnMakesNoFrameOld() throws {
+    let (left, right) = (SilentPort(), SilentPort())
+    left.usesSystemClock = false
+    let job = try bridge(left, right, "--one-way")
+    job.start(.at(0))
+    let time = Timestamp(nanoseconds: 5_000_000_000)
+    left.arrived.append(.frame(CANRecord(time: time, precision: .nanoseconds, frame: frame(0x4210, 1))))
+    job.pump(.at(10))
+    #expect(right.sends == 1)
+  }
+
   @Test func changesAndRenamesOnTheWay() throws {
     let buses = MemoryBuses()
     var world = MemoryWorld(buses)
@@ -161,8 +194,13 @@ import Testing
     #expect(try heard(left).isEmpty, "one way")
     #expect(throws: (any Error).self) { try world.job(["bridge", "mem://a", "mem://a"]) }
     #expect(throws: (any Error).self) { try world.job(["bridge", "mem://a", "mem://b", "--set", "PackVoltage=1"]) }
-    #expect(throws: (any Error).self) {
-      try world.job(["bridge", "mem://a", "mem://b", "--protocol", "deye-hv", "--set", "PackVoltage=99999"])
+    #expect(throws: (any Error).self) { try world.job(["bridge", "can0", "can0,351:7FF"]) }
+    // 1e12 V, too, and not what is left of it.
+    for (value, shown) in [("99999", "99999"), ("-0.1", "-0.1"), ("1e12", "1000000000000")] {
+      let error = #expect(throws: WorldError.self) {
+        _ = try world.job(["bridge", "mem://a", "mem://b", "--protocol", "deye-hv", "--set", "PackVoltage=\(value)"])
+      }
+      #expect(error?.message == "--set: PackVoltage cannot hold \(shown), expected 0.0 to 6553.5 V", "\(error?.message ?? "")")
     }
   }
 
@@ -215,11 +253,15 @@ import Testing
     job.pump(.at(0.3))
     #expect(job.context.output.takeText().contains("Totals  PackVoltage 380.0 V"))
     job.take(key: UInt8(ascii: "h"), .at(0.4))
+    let held = job.context.output.takeText()
+    #expect(held.contains("HELD: ") && held.contains("Totals  PackVoltage 380.0 V") && held.contains("h go on"), "\(held)")
+    port.put(CANFrame(id: .extended(0x4210), length: 8, head: 0x0BB8), at: .at(0.9))
     job.pump(.at(1))
     #expect(job.context.output.takeText().isEmpty)
     job.take(key: UInt8(ascii: "h"), .at(2))
     job.pump(.at(2))
-    #expect(!job.context.output.takeText().isEmpty)
+    let again = job.context.output.takeText()
+    #expect(again.contains("PackVoltage 300.0 V") && !again.contains("HELD"), "\(again)")
     job.take(key: UInt8(ascii: "q"), .at(3))
     #expect(job.context.isDone && port.sends == 0)
   }

@@ -88,6 +88,110 @@ import Testing
     }
   }
 
+  @Test func aLossStandsBeforeTheFrameThatCameNext() throws {
+    let folder = try TestFolder()
+    let port = SilentPort()
+    port.losses = [3: 4]
+    let path = folder.file("x.log")
+    let job = CaptureJob(
+      JobContext("capture", [port]), file: try CaptureFile(path, .candump, buses: ["can0"], rotation: nil, .at(0)), decoder: nil)
+    job.start(.at(0))
+    // One batch: what was lost in it is known frame by frame.
+    for _ in 0..<4 { port.put(frame, at: .at(0)) }
+    job.pump(.at(0.1))
+    job.stop(.at(1))
+    let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { $0.prefix(9) }
+    #expect(lines == ["(17900000", "(17900000", "DROPCOUNT", "(17900000", "(17900000"], "\(lines)")
+    let notes = job.context.output.takeText()
+    #expect(notes.contains("silent: 4 frames lost"), "\(notes)")
+  }
+
+  @Test(arguments: [("pcapng", CaptureFormat.pcapng), ("log", .candump)] as [(String, CaptureFormat)])
+  func aLossBehindTheLastFrameIsInTheFileToo(suffix: String, format: CaptureFormat) throws {
+    let folder = try TestFolder()
+    let port = SilentPort()
+    let path = folder.file("x." + suffix)
+    let job = CaptureJob(
+      JobContext("capture", [port]), file: try CaptureFile(path, format, buses: ["can0"], rotation: nil, .at(0)), decoder: nil)
+    job.start(.at(0))
+    port.losses = [2: 3]
+    for _ in 0..<2 { port.put(frame, at: .at(0)) }
+    job.pump(.at(0.1))
+    port.counters.dropped += 5
+    job.pump(.at(0.2))
+    job.stop(.at(1))
+    let seen = try survey(path)
+    #expect(seen.lost == 8 && seen.frames == 2, "\(suffix): \(seen.lost)")
+  }
+
+  /// Frames and losses in a file.
+  private func survey(_ path: String) throws -> (lost: UInt64, frames: Int) {
+    struct Sink: RecordSink {
+      var lost: UInt64 = 0
+      var frames = 0
+      mutating func busAppeared(_ bus: BusID, named name: String) {}
+      mutating func receive(_ record: borrowing CANRecord) { frames += 1 }
+      mutating func receive(_ record: SideRecord) {}
+      mutating func report(_ problem: CaptureProblem) { if problem.kind == .framesLost { lost += problem.count } }
+    }
+    var input = try CaptureInput(path: path)
+    var sink = Sink()
+    while try input.readWindow(into: &sink) {}
+    return (sink.lost, sink.frames)
+  }
+
+  @Test func theTimeOfAFileEndsInSilenceToo() throws {
+    let folder = try TestFolder()
+    let port = SilentPort()
+    let file = try CaptureFile(
+      folder.file("x.log"), .candump, buses: ["can0"], rotation: Rotation(time_ns: 10_000_000_000, keep: 2), .at(0))
+    let job = CaptureJob(JobContext("capture", [port]), file: file, decoder: nil)
+    job.start(.at(0))
+    port.put(frame, at: .at(1))
+    job.pump(.at(1))
+    job.pump(.at(2))
+    #expect(job.due_ns == LiveTime.at(10).monotonic_ns, "nothing else wakes it")
+    // Silence makes no files: those that are kept hold frames.
+    for second in stride(from: 10.0, through: 60, by: 10) { job.pump(.at(second)) }
+    port.put(frame, at: .at(61))
+    job.pump(.at(61))
+    job.stop(.at(62))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["x-0001.log", "x-0002.log"])
+    #expect(try records(inFile: folder.file("x-0001.log")).count == 1)
+    #expect(try records(inFile: folder.file("x-0002.log")).count == 1, "the first frame after the silence is in the new file")
+  }
+
+  @Test func aDashIsStandardOutputAndWordsStandBesideIt() throws {
+    let folder = try TestFolder()
+    var world = MemoryWorld(MemoryBuses())
+    let port = SilentPort()
+    world.live.open = { _, _ in port }
+    let job = try world.job(["capture", "x", "--write", "-", "--to", "pcapng", "--decode", "--protocol", "deye-hv"])
+    job.start(.at(0))
+    for step in 0..<3 {
+      port.put(frame, at: .at(Double(step)))
+      job.pump(.at(Double(step)))
+      let before = world.bytes.count
+      try job.context.output.drain(into: &world)
+      #expect(world.bytes.count > before, "each frame goes out at once")
+    }
+    job.stop(.at(3))
+    try job.context.output.drain(into: &world)
+    try Data(world.bytes).write(to: URL(fileURLWithPath: folder.file("x.pcapng")))
+    #expect(try records(inFile: folder.file("x.pcapng")).map(\.frame) == [frame, frame, frame])
+    let notes = world.notes.joined(separator: "\n")
+    #expect(notes.contains("PackVoltage") && notes.contains("3 frames in standard output"), "\(notes)")
+    #expect(!InputFile.exists("-"))
+    for wrong in [["--write", "-"], ["--write", "-", "--to", "candump", "--rotate", "1M"], ["--write", "f", "--to", "vcd"]] {
+      #expect(throws: (any Error).self, "\(wrong)") { try CommandRunner.parse(["capture", "x"] + wrong, of: LinkBMS.self) }
+    }
+  }
+
+  @Test func helpNamesOnlyWhatCanBeWritten() throws {
+    let option = try #require(CommandTree.of(LinkBMS.self).subcommand("capture")?.option("--to"))
+    #expect(option.fixedValues == ["candump", "pcap", "pcapng", "asc", "trc", "savvycan", "python-can"])
+  }
+
   @Test func anOldCaptureIsNotWrittenOver() throws {
     let folder = try TestFolder()
     try "something".write(toFile: folder.file("x.log"), atomically: true, encoding: .utf8)

@@ -31,7 +31,12 @@ import Testing
     let recorder = try bus.start("capture", "@", "--write", folder.file("x.pcapng"), "--decode")
     #expect(recorder.printed("123   [1]  01"))
     recorder.signal(SIGINT)
-    #expect(recorder.end() == 130 && recorder.text.contains("frames in \(folder.file("x.pcapng"))"), "\(recorder.text)")
+    // It is how an endless recording is meant to end.
+    #expect(recorder.end() == 0 && recorder.text.contains("frames in \(folder.file("x.pcapng"))"), "\(recorder.text)")
+    let cut = try bus.start("capture", "@", "--for", "1h")
+    #expect(cut.printed("udp 123#01"))
+    cut.signal(SIGINT)
+    #expect(cut.end() == 130, "what was to go on longer is cut short")
     speaker.signal(SIGTERM)
     #expect(speaker.end() == 143)
   }
@@ -61,6 +66,24 @@ import Testing
     battery.enter("fault off")
     battery.enter("quit")
     #expect(battery.end() == 0 && battery.text.contains("fault off"))
+    inverter.signal(SIGINT)
+    #expect(inverter.end() == 130)
+  }
+
+  /// Without --for Ctrl-C is how a person ends it: the status is the verdict's. One that was cut short, or ended by SIGTERM, says so.
+  @Test func controlCEndsADiagnosisWithTheStatusOfItsVerdict() throws {
+    let inverter = try bus.start("virtual", "inverter", "--profile", "deye-hv", "--can", "@")
+    let endless = try bus.start("diagnose", "--live", "@")
+    let short = try bus.start("diagnose", "--live", "@", "--for", "1h")
+    let ended = try bus.start("diagnose", "--live", "@")
+    let script = try LiveProcess(BuiltProgram.path, ["shell", "-c", "diagnose --live \(bus.address)\necho not-this"])
+    for process in [endless, short, ended, script] { #expect(process.printed("(error)"), "\(process.text)") }
+    for process in [endless, short, script] { process.signal(SIGINT) }
+    ended.signal(SIGTERM)
+    #expect(endless.end() == 1 && endless.text.contains("no battery answers"), "\(endless.text)")
+    #expect(short.end() == 130 && ended.end() == 143)
+    // In a script the signal stays what it is: nothing behind it runs.
+    #expect(script.end() == 130 && !script.text.contains("not-this"), "\(script.text)")
     inverter.signal(SIGINT)
     #expect(inverter.end() == 130)
   }

@@ -30,22 +30,31 @@ final class SilentPort: BusPort {
   let descriptor: Int32 = -1
   var counters = PortCounters()
   var arrived: [PortEvent] = []
+  /// Frames that are lost before the one of this number, from 1.
+  var losses: [UInt64: UInt64] = [:]
   private(set) var sends = 0
   private(set) var isClosed = false
   /// Whether it tells what was acknowledged, and whether it has room.
   var tells = false
   var isFull = false
+  var carriesFD = true
+  var advice = PortAdvice()
+  var usesSystemClock = true
 
   func receive(_ take: (PortEvent) -> Void) throws(PortError) {
     let events = arrived
     arrived = []
     for event in events {
-      if case .frame = event { counters.received += 1 }
+      if case .frame = event {
+        counters.received += 1
+        counters.dropped += losses[counters.received] ?? 0
+      }
       take(event)
     }
   }
   func send(_ frame: CANFrame) throws(PortError) -> SendResult {
     guard !isFull else { return .full }
+    if frame.flags.contains(.fd), !carriesFD { throw .unsendable(name, what: "send CAN FD frames") }
     sends += 1
     counters.sent += 1
     return .sent

@@ -22,6 +22,8 @@ import Testing
       session = ShellSession(world: world, names: NoNames())
       session.variables["dir"] = folder.path
       session.live.open = buses.open
+      session.live.examine = { _ in }
+      session.valuePatience_ns = 0
     }
 
     func read(_ name: String) -> String { (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? "" }
@@ -50,6 +52,41 @@ import Testing
     var frames = 0
     try ear.receive { _ in frames += 1 }
     #expect(frames == 1)
+  }
+
+  /// A slip of the hand arms nothing, and whoever made it is told.
+  @Test(arguments: [
+    ("arm cna0", "cna0: there is no such interface"), ("arm lo", "lo: is not a CAN interface"),
+    ("arm a/b", "expected an interface"),
+    ("arm slcan:///dev/no-such-adapter", "/dev/no-such-adapter: there is no such"), ("arm pcap://can0", "only listens"),
+  ])
+  func onlyABusThatIsThereIsArmed(line: String, error: String) throws {
+    let shell = try Shell()
+    shell.session.live.examine = LiveHub.lookUp
+    let result = try shell.run(line)
+    #expect(result.errors.contains(error) && result.outcome == .goesOn(2), "\(result)")
+    #expect(shell.session.live.armed.isEmpty)
+  }
+
+  @Test func aBusIsArmedHoweverItIsWritten() throws {
+    #expect(LiveHub.hint("cna0", ["vcan0", "can0"]) == " (did you mean \"can0\"?)")
+    #expect(LiveHub.hint("eth7", ["can0", "can1"]) == " (CAN interfaces here: can0, can1)" && LiveHub.hint("eth7", []).isEmpty)
+    try LiveHub.lookUp("udp://")
+    let hub = LiveHub(needsArm: true)
+    hub.arm("can0")
+    #expect(hub.isArmed("can0,351:7FF?time=hardware") && !hub.isArmed("can1") && !hub.isArmed("a/b"))
+    hub.disarm("can0?time=hardware", .at(0))
+    #expect(hub.armed.isEmpty && !hub.isArmed("can0"))
+  }
+
+  @Test func jobsShowWhatWasNoFrame() throws {
+    let shell = try Shell()
+    let port = SilentPort()
+    shell.session.live.open = { _, _ in port }
+    _ = try shell.run("decode --live mem://a --protocol deye-hv &")
+    port.counters.malformed = 3
+    #expect(try shell.run("jobs").output.contains("0 frames, 3 that were no frame"))
+    _ = shell.session.endJobs()
   }
 
   private static func capture(_ name: String) -> String {
@@ -180,13 +217,68 @@ import Testing
     ("open --live mem://a --protocol deye-hv\nassert 'Sox > 1'", "did you mean \"Soc\""),
     ("open --live mem://a\nexpect Totals within soon", "expected a time"), ("open --live nothing", "nothing: there is no such"),
     ("open --live mem://a --protocol deye-hv\nexpect Totals whre x", "expected: expect MESSAGE"),
-    ("open --live mem://a --protocol deye-hv\nlet x = Soc", "no value has come"),
+    ("open --live mem://a --protocol deye-hv\nlet x = Soc", "let: Soc: no value has come on a within 0 s"),
+    (
+      "open --live mem://a --protocol deye-hv\nlet x = PackVoltge",
+      "let: found \"PackVoltge\", expected a signal of a (did you mean \"PackVoltage\"?); in quotes it is text: \"PackVoltge\""
+    ),
+    (
+      "open --live mem://a\nlet x = PackVoltage",
+      "let: PackVoltage: no frame has come on a within 0 s; 'open --live IFACE --protocol"
+    ),
+    (
+      "open --live mem://a\narm mem://a\nsend mem://a 123#01\nlet x = PackVoltage",
+      "let: PackVoltage: nothing of a known protocol has come on a within 0 s"
+    ),
+    ("let x = PackVoltage", "let: PackVoltage is a signal, and no live bus is open"),
+    ("let x = PackVoltge", "let: PackVoltge could be meant as the signal PackVoltage, and no live bus is open"),
     ("arm mem://a\nsend mem://a 4200#0g", "expected ID#DATA"), ("arm mem://a\nsend mem://a Totals Soc=1", "--protocol NAME"),
     ("arm mem://a\nsend mem://a --protocol deye-hv Totals Sox=1", "did you mean \"Soc\""),
   ])
   func saysWhatIsWrong(script: String, error: String) throws {
     let result = try Shell().run(script)
     #expect(result.errors.contains(error) && result.outcome == .goesOn(2), "\(result)")
+  }
+
+  /// Right after 'open --live' nothing is known of the bus: the value is waited for.
+  @Test func letWaitsUntilTheBusIsKnownAndAValueHasCome() throws {
+    let shell = try Shell()
+    shell.session.valuePatience_ns = 60_000_000_000
+    let result = try shell.run(
+      """
+      open --live mem://a
+      arm mem://a
+      virtual battery --profile deye-hv --can mem://a --set PackVoltage=380 &
+      virtual inverter --profile deye-hv --can mem://a &
+      let voltage = PackVoltage
+      echo it is $voltage
+      """)
+    #expect(result.output.contains("it is 380.0\n") && result.outcome == .goesOn(0), "\(result)")
+    _ = shell.session.endJobs()
+  }
+
+  @Test(arguments: ["", "open --live mem://a --protocol deye-hv\n"]) func whatCannotBeMeantAsASignalIsText(begin: String) throws {
+    let result = try Shell().run(
+      begin + """
+        let a = "PackVoltage"
+        let b = 'Soc'
+        let c = night.log
+        let d = 5
+        let e = deye-hv
+        let f = $a
+        let g = one two
+        let h PackVoltage
+        let i = \\Soc
+        echo $a $b $c $d $e $f $g $h $i
+        """)
+    let expected = "PackVoltage Soc night.log 5 deye-hv PackVoltage one two PackVoltage Soc\n"
+    #expect(result.output == expected && result.outcome == .goesOn(0), "\(result)")
+  }
+
+  @Test(arguments: ["", "open --live mem://a\n", "open --live mem://a --protocol deye-hv\n"])
+  func aWordThatOnlyResemblesASignalIsText(begin: String) throws {
+    let result = try Shell().run(begin + "let a = packvoltage; let b = Site; let c = night; echo $a $b $c")
+    #expect(result.output == "packvoltage Site night\n" && result.outcome == .goesOn(0), "\(result)")
   }
 
   @Test func bothEndsOfALinkTalkInTheBackgroundAndFaultsAreTold() throws {

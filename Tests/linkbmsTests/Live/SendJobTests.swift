@@ -179,6 +179,19 @@ import Testing
     #expect(!again.context.isDone)
   }
 
+  @Test func aValueThatItsSignalCannotCarryIsAnErrorThatNamesTheRange() {
+    var world = MemoryWorld(MemoryBuses())
+    for (value, words) in [
+      ("Soc=500", "Soc: cannot hold 500, expected 0 to 255 %; other payloads are sent as ID#DATA"),
+      ("Soc=-1", "Soc: cannot hold -1, expected 0 to 255 %"), ("PackVoltage=6553.6", "expected 0.0 to 6553.5 V"),
+      ("PackVoltage=nan", "PackVoltage: cannot hold that value: expected a number"), ("Soc=inf", "Soc: cannot hold that value"),
+    ] {
+      #expect(world.run(["send", "mem://a", "--protocol", "deye-hv", "Totals", value]) == 2)
+      #expect(world.notes.last?.contains(words) == true, "\(world.notes)")
+    }
+    #expect(world.run(["send", "mem://a", "--protocol", "deye-hv", "Totals", "Soc=255", "PackVoltage=6553.5"]) == 0)
+  }
+
   @Test func replayWaitsForTheLastFrameToo() {
     port.tells = true
     let job = ReplayJob(

@@ -50,6 +50,9 @@ import Testing
     #expect(world.run(["bus", "no-such-if"]) == 2 && world.notes.last?.contains("no such interface") == true, "\(world.notes)")
     #expect(world.run(["bus", "lo"]) == 2 && world.notes.last?.contains("not a CAN interface") == true, "\(world.notes)")
     #expect(world.run(["bus", "--up"]) == 2)
+    #expect(world.run(["bus", "--format", "csv"]) == 2 && BusCommand.ReportFormat.allCases.map(\.rawValue) == ["text", "json"])
+    world.defaultFormat = .csv
+    #expect(world.run(["bus"]) == 0)
     #expect(world.run(["bus", "can0", "--up", "--down"]) == 2)
     #expect(world.run(["bus", "can0", "--bitrate", "5"]) == 2)
   }

@@ -132,12 +132,53 @@ public struct PcapngWriter: CaptureWriter {
   }
 
   /// One chain or PDU record, or the note that it is lost.
-  public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) {
+  public mutating func write(_ record: SideRecord, into output: inout ByteBuffer) { write(record, comments: [], into: &output) }
+
+  /// One chain or PDU record with remarks that Wireshark shows beside it.
+  /// - Parameter lostBefore: records that were lost on this bus since the one before.
+  public mutating func write(
+    _ record: SideRecord, comments: [String], lostBefore: UInt64 = 0, into output: inout ByteBuffer
+  ) {
     let interface = interface(record.bus, record.kind == .chain ? 147 : 148, true, &output)
-    packet(interface, record.precision == .none ? 0 : record.time.nanoseconds, record.direction, record.bytes.count, &output) {
-      output in
+    let time = record.precision == .none ? 0 : record.time.nanoseconds
+    packet(interface, time, record.direction, record.bytes.count, comments: comments, lostBefore: lostBefore, &output) { output in
       for byte in record.bytes { output.append(byte) }
     }
+  }
+
+  /// How many frames of a bus were lost since the file began, those that packets told among them: for a loss behind the last packet.
+  /// - Parameter comment: what Wireshark shows beside the number.
+  public mutating func write(
+    lost count: UInt64, on bus: BusID, at time: Timestamp, comment: String, into output: inout ByteBuffer
+  ) {
+    let number: UInt32
+    var isFine = true
+    if let known = interfaces.filter({ $0.key.bus == bus }).min(by: { $0.value < $1.value }) {
+      number = known.value
+      isFine = known.key.isNanoseconds
+    } else {
+      number = interface(bus, 227, true, &output)
+    }
+    let stamp = UInt64(bitPattern: isFine ? time.nanoseconds : time.nanoseconds / 1000)
+    let text = Array(comment.utf8.prefix(60_000))
+    let padded = (text.count + 3) & ~3
+    // An interface statistics block: comment, isb_ifdrop, end of options.
+    let total = UInt32(24 + 4 + padded + 12 + 4)
+    output.append(word: 5)
+    output.append(word: total)
+    output.append(word: number)
+    output.append(word: UInt32(truncatingIfNeeded: stamp >> 32))
+    output.append(word: UInt32(truncatingIfNeeded: stamp))
+    output.append(half: 1)
+    output.append(half: UInt16(text.count))
+    for byte in text { output.append(byte) }
+    output.append(repeating: 0, count: padded - text.count)
+    output.append(half: 5)
+    output.append(half: 8)
+    output.append(word: UInt32(truncatingIfNeeded: count))
+    output.append(word: UInt32(truncatingIfNeeded: count >> 32))
+    output.append(word: 0)
+    output.append(word: total)
   }
 
   /// The interface of a bus, described when it is first needed: its link type shows only then.

@@ -13,6 +13,12 @@ public final class MulticastPort: BusPort {
   public private(set) var descriptor: Int32
   /// What passed here.
   public private(set) var counters = PortCounters()
+  /// Anybody may send anything to a group.
+  public var advice: PortAdvice {
+    PortAdvice(
+      unit: "datagram", expected: "frame of python-can's udp_multicast", question: "who else uses this group and port?",
+      room: ReceiveRoom.advice(descriptor, wanted_bytes: MulticastPort.waitingBytes))
+  }
   private let group: UInt32
   private let port: UInt16
   private var voice: Int32 = -1

@@ -14,9 +14,12 @@ public final class PcapPort: BusPort {
   public private(set) var wakeTime_ns: Int64?
   /// What passed here.
   public private(set) var counters = PortCounters()
+  /// Packets that are no frame are of a kind that is not known here.
+  public var advice: PortAdvice { PortAdvice(unit: "packet", expected: "CAN or CAN FD frame", question: "CAN XL is not read") }
   private let filter: String
   private var capture: OpaquePointer?
   private var droppedBefore: UInt64 = 0
+  private var reason = LossReason()
   private var isClosed = false
   private var packets = [pcap_capture_packet](repeating: pcap_capture_packet(), count: 64)
   private static let retry_ns: Int64 = 1_000_000_000
@@ -41,7 +44,7 @@ public final class PcapPort: BusPort {
     switch result {
     case pcap_capture_opened: break
     case pcap_capture_absent: throw .absent(name)
-    case pcap_capture_down: throw .down(name)
+    case pcap_capture_down: throw .down(name, isVirtual: CANInterface.isVirtual(name))
     case pcap_capture_not_can: throw .notCAN(name)
     case pcap_capture_not_permitted:
       throw .notPermitted(
@@ -66,9 +69,11 @@ public final class PcapPort: BusPort {
       guard let time = wakeTime_ns, PortPoller.now_ns >= time else { return }
       do throws(PortError) { try open() } catch {
         wakeTime_ns = PortPoller.now_ns &+ PcapPort.retry_ns
+        if let news = reason.news(error) { take(.lost(news)) }
         return
       }
       wakeTime_ns = nil
+      reason.end()
       take(.returned)
     }
     guard let capture else { return }
@@ -78,13 +83,20 @@ public final class PcapPort: BusPort {
       let count = Int(pcap_capture_read(capture, &packets, Int32(packets.count), &isMore, &text, Int32(text.count)))
       guard count >= 0 else {
         lose()
-        take(.lost(.vanished(name)))
+        if let news = reason.news(cause(PcapPort.words(text))) { take(.lost(news)) }
         return
       }
       for place in 0..<count { deliver(packets[place], take) }
       if !isMore { break }
     }
     counters.dropped = droppedBefore &+ UInt64(pcap_capture_dropped(capture))
+  }
+
+  /// What became of the interface; libpcap has words of its own for that.
+  private func cause(_ words: String) -> PortError {
+    guard let interface = try? CANInterface(name) else { return .vanished(name) }
+    guard interface.isUp else { return .down(name, isVirtual: interface.driver == nil) }
+    return .refused(name, reason: "libpcap hears nothing any more: \(words)")
   }
 
   private func lose() {

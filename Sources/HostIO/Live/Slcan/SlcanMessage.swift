@@ -55,9 +55,10 @@ enum SlcanMessage: Equatable {
     self = .frame(frame)
   }
 
-  /// The line that sends a frame, with its end; `nil` for what the protocol has no words for: error frames.
+  /// The line that sends a frame, with its end; `nil` for what the protocol has no words for: error frames, FD frames that ask for data or
+  /// have a length that no FD frame has.
   static func line(sending frame: CANFrame) -> [UInt8]? {
-    guard !frame.flags.contains(.error) else { return nil }
+    guard !frame.flags.contains(.error), !frame.flags.isSuperset(of: [.fd, .remote]) else { return nil }
     let isExtended = frame.id.isExtended
     var letter: Character = isExtended ? "T" : "t"
     if frame.flags.contains(.remote) { letter = isExtended ? "R" : "r" }

@@ -17,12 +17,20 @@ public final class SlcanPort: BusPort {
   }
   /// What passed here. `refused` counts what the adapter would not send, too.
   public private(set) var counters = PortCounters()
+  /// At another rate of the serial line everything is garbled.
+  public var advice: PortAdvice {
+    PortAdvice(
+      unit: "line", expected: "slcan",
+      question: "is the rate of the serial line right (?serial=57600 behind the address), and does the device speak slcan?")
+  }
   private let link: ByteLink
   private let device: String
   private let rateDigit: Int
   private let listenOnly: Bool
   private let statusInterval_ns: Int64?
   private var statusTime_ns: Int64?
+  /// Questions for the state since its last answer.
+  private var unanswered = 0
   private var line: [UInt8] = []
   private var step = Step.quieting
   private var deadline_ns: Int64?
@@ -30,11 +38,14 @@ public final class SlcanPort: BusPort {
   private var early: [PortEvent] = []
   private var trouble: PortError?
   private var lastStatus: UInt8 = 0
-  private var refusals = RefusalWatch()
+  private var refusals: RefusalWatch
+  private let refusalPatience_ns: Int64
   /// The longest line: an FD frame with a time stamp has 142 characters.
   private static let capacity = 160
   /// How long an adapter may take to answer; many never do, and go on all the same.
   private static let patience_ns: Int64 = 200_000_000
+  /// An adapter that let so many questions for its state pass, or refused them, is not asked any more until it is set up anew.
+  static let mostUnanswered = 3
 
   private enum Step { case quieting, setting, opening, open }
 
@@ -44,8 +55,10 @@ public final class SlcanPort: BusPort {
   ///   - serialRate: of the serial line; adapters on USB do not mind.
   ///   - listenOnly: without a word on the bus, not even an acknowledgement; not every adapter knows that.
   ///   - statusInterval_ns: how often the adapter is asked for its state, which then comes as error frames; `nil` = never.
+  ///   - refusalPatience_ns: how long an adapter may refuse frames, with nothing else heard of it, before it is lost.
   public init(
-    device: String, bitRate: UInt32, serialRate: UInt32 = 115_200, listenOnly: Bool = false, statusInterval_ns: Int64? = nil
+    device: String, bitRate: UInt32, serialRate: UInt32 = 115_200, listenOnly: Bool = false, statusInterval_ns: Int64? = nil,
+    refusalPatience_ns: Int64 = 2_000_000_000
   ) throws(PortError) {
     guard let digit = SlcanMessage.bitRates.firstIndex(of: bitRate) else {
       let all = SlcanMessage.bitRates.map { String($0) }.joined(separator: ", ")
@@ -56,6 +69,8 @@ public final class SlcanPort: BusPort {
     rateDigit = digit
     self.listenOnly = listenOnly
     self.statusInterval_ns = statusInterval_ns
+    self.refusalPatience_ns = refusalPatience_ns
+    refusals = RefusalWatch(patience_ns: refusalPatience_ns)
     // Frames that wait here get old: some tens of them, and then there is no more room.
     link = ByteLink(.serial(device: device, rate: serialRate), capacity: 1024)
     try link.open()
@@ -97,7 +112,8 @@ public final class SlcanPort: BusPort {
     case .opening:
       step = .open
       deadline_ns = nil
-      refusals = RefusalWatch()
+      refusals = RefusalWatch(patience_ns: refusalPatience_ns)
+      unanswered = 0
       statusTime_ns = statusInterval_ns.map { PortPoller.now_ns &+ $0 }
       if !isFirst { take(.returned) }
     case .open: break
@@ -124,10 +140,19 @@ public final class SlcanPort: BusPort {
       lose(trouble, wasOpen, take)
     }
     if let time_ns = deadline_ns, PortPoller.now_ns >= time_ns { goOn(take) }
-    if let time_ns = statusTime_ns, PortPoller.now_ns >= time_ns, let interval_ns = statusInterval_ns {
-      if link.write(Array("F\r".utf8)) { refusals.asked() }
-      statusTime_ns = PortPoller.now_ns &+ interval_ns
+    if let time_ns = statusTime_ns, PortPoller.now_ns >= time_ns, let interval_ns = statusInterval_ns { askForState(interval_ns) }
+  }
+
+  private func askForState(_ interval_ns: Int64) {
+    guard unanswered < SlcanPort.mostUnanswered else {
+      statusTime_ns = nil
+      return
     }
+    if link.write(Array("F\r".utf8)) {
+      refusals.asked()
+      unanswered += 1
+    }
+    statusTime_ns = PortPoller.now_ns &+ interval_ns
   }
 
   private func lose(_ error: PortError, _ wasOpen: Bool, _ take: (PortEvent) -> Void) {
@@ -149,8 +174,9 @@ public final class SlcanPort: BusPort {
       case .opening:
         trouble = .refused(device, reason: "the adapter refuses to go on the bus" + (listenOnly ? " only to listen" : ""))
       case .open:
-        if refusals.bell() { counters.refused &+= 1 }
-        if refusals.refusesEverything() {
+        let now_ns = PortPoller.now_ns
+        if refusals.bell(now_ns) { counters.refused &+= 1 }
+        if refusals.refusesEverything(now_ns) {
           trouble = .refused(device, reason: "the adapter refuses every frame (is it off the bus? bit rate, wiring, termination)")
         }
       }
@@ -160,16 +186,26 @@ public final class SlcanPort: BusPort {
     // Some end their lines with both.
     case 10: break
     default:
-      if line.count < SlcanPort.capacity { line.append(byte) } else { line[0] = 0 }
+      if line.count < SlcanPort.capacity {
+        line.append(byte)
+      } else {
+        // What never ends is none either; what is left of it begins as no line does.
+        if step == .open { counters.malformed &+= 1 }
+        line = [0]
+      }
     }
   }
 
   private func hearLine(at now: Timestamp, _ take: (PortEvent) -> Void) {
-    refusals.heardSomething()
-    guard !line.isEmpty else { return }
-    switch SlcanMessage(line) {
+    let message = line.isEmpty ? SlcanMessage.other : SlcanMessage(line)
+    // Its state an adapter tells that refuses every frame, too.
+    if case .status? = message { refusals.answered() } else { refusals.heardSomething() }
+    switch message {
     case .frame(let frame)?: deliver(frame, at: now, take)
     case .status(let flags)?:
+      unanswered = 0
+      // A late answer is one.
+      statusTime_ns = statusTime_ns ?? statusInterval_ns.map { PortPoller.now_ns &+ $0 }
       // Each state once; the adapter forgets its flags when it has told them, but for those that still hold.
       if flags != lastStatus, let frame = SlcanMessage.errorFrame(status: flags) { deliver(frame, at: now, take) }
       lastStatus = flags
@@ -186,7 +222,9 @@ public final class SlcanPort: BusPort {
   /// Hands a frame to the adapter.
   public func send(_ frame: CANFrame) throws(PortError) -> SendResult {
     guard !listenOnly else { throw .unsupported(device, what: "send: it was opened only to listen") }
-    guard let text = SlcanMessage.line(sending: frame) else { throw .unsupported(device, what: "send error frames") }
+    guard let text = SlcanMessage.line(sending: frame) else {
+      throw .unsendable(device, what: "send error frames, nor FD frames of a kind or length that slcan has no word for")
+    }
     guard step == .open, link.write(text) else {
       counters.refused &+= 1
       return .full

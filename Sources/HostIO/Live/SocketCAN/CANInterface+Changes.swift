@@ -59,7 +59,7 @@ extension CANInterface {
   /// Brings it up. Its driver may want a bit rate first.
   public func bringUp() throws(PortError) {
     try check(socketcan_start(name), "be brought up") { code in
-      code == EINVAL ? "cannot be brought up: set a bit rate first: linkbms bus \(name) --bitrate 500000" : nil
+      code == EINVAL ? "cannot be brought up: set a bit rate first: linkbms bus \(name) --bitrate 500000 --up" : nil
     }
   }
 

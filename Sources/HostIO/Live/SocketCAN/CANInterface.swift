@@ -29,6 +29,9 @@ public struct CANInterface: Hashable, Sendable {
 
   /// The kernel's driver: `kvaser_pci`, `gs_usb`; `nil` for interfaces without a device (vcan, vxcan, slcan).
   public var driver: String? { InterfaceFile.linkTarget(name, "device/driver") }
+
+  /// Whether an interface is there without a device, and so without a bit rate.
+  static func isVirtual(_ name: String) -> Bool { (try? CANInterface(name)).map { $0.driver == nil } ?? false }
 }
 
 extension CANInterface {
@@ -137,6 +140,12 @@ extension CANInterface {
     public var traffic: Traffic?
   }
 
+  /// The controller's modes that are on; `nil` where there is no controller.
+  public func modes() -> Modes? {
+    var modes: UInt32 = 0
+    return socketcan_get_modes(name, &modes) == 0 ? Modes(rawValue: modes) : nil
+  }
+
   /// Asks the kernel for everything. Needs no rights.
   public func details() -> Details {
     var details = Details()
@@ -154,8 +163,7 @@ extension CANInterface {
     if socketcan_get_clock(name, &clock) == 0 { details.clock_Hz = clock }
     var restart: UInt32 = 0
     if socketcan_get_restart(name, &restart) == 0 { details.restart_ms = restart }
-    var modes: UInt32 = 0
-    if socketcan_get_modes(name, &modes) == 0 { details.modes = Modes(rawValue: modes) }
+    details.modes = modes()
     var transmit: UInt16 = 0, receive: UInt16 = 0
     if socketcan_get_error_counters(name, &transmit, &receive) == 0 {
       details.sendErrorCounter = transmit

@@ -9,6 +9,8 @@ private import Glibc
 public final class SocketCANPort: BusPort {
   /// How an interface is opened.
   public struct Options: Sendable {
+    /// It is to be sent on: an interface that only listens is refused. The kernel takes what is sent there and throws it away.
+    public var sends = false
     /// Deliver what this port itself sent, once it was on the bus.
     public var ownFrames = false
     /// Take the controller's time stamps where it gives some. They need not follow the system's clock.
@@ -17,6 +19,10 @@ public final class SocketCANPort: BusPort {
     public var errorMask: UInt32 = 0x1FFF_FFFF
     /// Room in the kernel for frames that wait, bytes. Some 900 bytes a frame; without CAP_NET_ADMIN the system's limit holds.
     public var waitingBytes: Int32 = 16 << 20
+    /// What the kernel lets through, from the first frame on; `nil` = everything.
+    public var filters: [Filter]?
+    /// A frame must pass all filters, instead of one.
+    public var filtersAreJoined = false
     /// The standard options.
     public init() {}
   }
@@ -45,13 +51,18 @@ public final class SocketCANPort: BusPort {
   public private(set) var wakeTime_ns: Int64?
   /// What passed here.
   public private(set) var counters = PortCounters()
+  /// What the kernel's little room comes of, where it is little.
+  public var advice: PortAdvice { PortAdvice(room: ReceiveRoom.advice(descriptor, wanted_bytes: options.waitingBytes)) }
+  /// A controller has a clock of its own.
+  public var usesSystemClock: Bool { !options.hardwareTime }
   /// Whether the interface takes FD frames.
   public private(set) var isFD = false
   private let options: Options
   private var filters: [Filter]?
-  private var filtersAreJoined = false
+  private var filtersAreJoined: Bool
   private var confirms = false
   private var loss: PortError?
+  private var reason = LossReason()
   private var drops = KernelDrops()
   private var isClosed = false
   private var batch = [ports_can_frame](repeating: ports_can_frame(), count: Int(ports_can_batch))
@@ -63,6 +74,8 @@ public final class SocketCANPort: BusPort {
   public init(interface: String, options: Options = Options()) throws(PortError) {
     name = interface
     self.options = options
+    filters = options.filters
+    filtersAreJoined = options.filtersAreJoined
     try open()
   }
 
@@ -73,7 +86,7 @@ public final class SocketCANPort: BusPort {
     var opened: Int32 = -1
     var wanted = ports_can_options(
       own_frames: options.ownFrames || confirms, hardware_time: options.hardwareTime, error_mask: options.errorMask,
-      buffer_bytes: options.waitingBytes)
+      buffer_bytes: options.waitingBytes, withhold: filters != nil)
     switch ports_can_open(name, &wanted, &opened, &mtu) {
     case ports_can_open_done: break
     case ports_can_open_no_family: throw .unsupported(name, what: SocketCANPort.noCAN)
@@ -81,7 +94,7 @@ public final class SocketCANPort: BusPort {
       throw .unsupported(name, what: "open a CAN socket: the kernel's module can_raw is missing (modprobe can_raw)")
     case ports_can_open_absent: throw .absent(name)
     case ports_can_open_not_can: throw .notCAN(name)
-    case ports_can_open_down: throw .down(name)
+    case ports_can_open_down: throw down
     default:
       let code = errno
       if code == EPERM || code == EACCES { throw .notPermitted(name, needs: "the right to open CAN sockets (run as root)") }
@@ -90,8 +103,25 @@ public final class SocketCANPort: BusPort {
     descriptor = opened
     isFD = mtu >= 72
     drops.startAnew()
-    if let filters { try apply(filters) }
+    do throws(PortError) { try prepare() } catch {
+      _ = Glibc.close(opened)
+      descriptor = -1
+      throw error
+    }
   }
+
+  /// What an open socket still needs before anybody may use it.
+  private func prepare() throws(PortError) {
+    if let filters { try apply(filters) }
+    // Only what has a device has a controller with modes.
+    guard options.sends, let interface = try? CANInterface(name), interface.driver != nil,
+      let modes = interface.modes(), modes.contains(.listenOnly)
+    else { return }
+    throw .refused(
+      name, reason: "only listens: nothing that is sent gets onto the bus; to send: linkbms bus \(name) --listen-only off --up")
+  }
+
+  private var down: PortError { .down(name, isVirtual: CANInterface.isVirtual(name)) }
 
   /// Words for a kernel that was built without CAN.
   static let noCAN =
@@ -105,8 +135,10 @@ public final class SocketCANPort: BusPort {
     if descriptor >= 0 { try apply(filters) }
   }
 
-  /// The kernel gives a frame back once the controller had it acknowledged; a virtual interface at once. Filters act on those too.
+  /// The kernel gives a frame back once the controller had it acknowledged; a virtual interface at once. With filters it does not tell:
+  /// they may keep that back.
   public func confirmSending() throws(PortError) -> Bool {
+    guard filters == nil else { return false }
     confirms = true
     guard descriptor >= 0 else { return true }
     let code = ports_can_take_own_frames(descriptor)
@@ -124,7 +156,7 @@ public final class SocketCANPort: BusPort {
   public func receive(_ take: (PortEvent) -> Void) throws(PortError) {
     guard !isClosed else { return }
     if descriptor < 0 {
-      guard lookAgain() else { return }
+      guard lookAgain(take) else { return }
       take(.returned)
     }
     for _ in 0..<SocketCANPort.batches {
@@ -134,7 +166,7 @@ public final class SocketCANPort: BusPort {
         case EAGAIN: break
         case EINTR: continue
         // The kernel says so once, before the frames that still wait.
-        case ENETDOWN: loss = .down(name); continue
+        case ENETDOWN: loss = down; continue
         case ENODEV, ENXIO: loss = .vanished(name); continue
         case let code: throw .system(HostError(name, attempt: "receive", code: code))
         }
@@ -148,17 +180,19 @@ public final class SocketCANPort: BusPort {
       _ = Glibc.close(descriptor)
       descriptor = -1
       wakeTime_ns = PortPoller.now_ns &+ SocketCANPort.retry_ns
-      take(.lost(loss))
+      if let news = reason.news(loss) { take(.lost(news)) }
     }
   }
 
-  private func lookAgain() -> Bool {
+  private func lookAgain(_ take: (PortEvent) -> Void) -> Bool {
     guard let time = wakeTime_ns, PortPoller.now_ns >= time else { return false }
     do throws(PortError) { try open() } catch {
       wakeTime_ns = PortPoller.now_ns &+ SocketCANPort.retry_ns
+      if let news = reason.news(error) { take(.lost(news)) }
       return false
     }
     wakeTime_ns = nil
+    reason.end()
     return true
   }
 
@@ -190,15 +224,17 @@ public final class SocketCANPort: BusPort {
       counters.refused &+= 1
       return .full
     case ENETDOWN:
-      return lose(.down(name))
+      return lose(down)
     case ENODEV, ENXIO:
       return lose(.vanished(name))
     case EINVAL where frame.flags.contains(.fd), EMSGSIZE:
-      throw .unsupported(
+      let setting = CANInterface.isVirtual(name) ? "mtu 72" : "type can bitrate 500000 dbitrate 2000000 fd on"
+      throw .unsendable(
         name,
         what: "send CAN FD frames: the interface takes classic ones only "
-          + "(ip link set \(name) down; ip link set \(name) type can bitrate 500000 dbitrate 2000000 fd on; ip link set \(name) up)"
-      )
+          + "(ip link set \(name) down; ip link set \(name) \(setting); ip link set \(name) up)")
+    // The socket itself is in order.
+    case EINVAL: throw .unsendable(name, what: "send such a frame: the kernel does not take it")
     case let code: throw .system(HostError(name, attempt: "send", code: code))
     }
   }

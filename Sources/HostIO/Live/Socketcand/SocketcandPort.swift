@@ -18,6 +18,10 @@ public final class SocketcandPort: BusPort {
   }
   /// What passed here.
   public private(set) var counters = PortCounters()
+  /// The other end is a server.
+  public var advice: PortAdvice { PortAdvice(expected: "frame of a socketcand in raw mode", question: "what does \(server) run?") }
+  /// The server stamps with its own clock.
+  public var usesSystemClock: Bool { false }
   private let link: ByteLink
   private let server: String
   private var splitter = SocketcandSplitter()
@@ -126,7 +130,7 @@ public final class SocketcandPort: BusPort {
   /// Hands a frame to the server; whether the bus took it, its protocol does not tell.
   public func send(_ frame: CANFrame) throws(PortError) -> SendResult {
     guard let command = SocketcandMessage.command(sending: frame) else {
-      throw .unsupported(name, what: "send error frames through socketcand")
+      throw .unsendable(name, what: "send error frames through socketcand")
     }
     guard state == .raw, link.write(command) else {
       counters.refused &+= 1

@@ -57,9 +57,14 @@ import Testing
     try SocketCANPortTests.run("ip", "link", "del", "vcan3")
     let lost = try PortTesting.gather(port) { !$0.isEmpty }
     guard case .lost(.vanished("vcan3"))? = lost.first else { return #expect(Bool(false), "\(lost)") }
-    try SocketCANPortTests.makeInterface("vcan3")
-    let returned = try PortTesting.gather(port) { !$0.isEmpty }
-    guard case .returned? = returned.first else { return #expect(Bool(false), "\(returned)") }
+    try SocketCANPortTests.makeInterface("vcan3", up: false)
+    let down = PortError.down("vcan3", isVirtual: true)
+    #expect(try PortTesting.gather(port) { !$0.isEmpty }.first?.loss == down)
+    try SocketCANPortTests.run("ip", "link", "set", "vcan3", "up")
+    #expect(try PortTesting.gather(port) { !$0.isEmpty }.first?.isReturn == true)
+    // Taken down it has not gone: libpcap goes on by itself once it is up.
+    try SocketCANPortTests.run("ip", "link", "set", "vcan3", "down")
+    try SocketCANPortTests.run("ip", "link", "set", "vcan3", "up")
     _ = try SocketCANPort(interface: "vcan3").send(PortTesting.everyKind[0])
     #expect(try PortTesting.frames(port, 1).map(\.frame) == [PortTesting.everyKind[0]])
   }

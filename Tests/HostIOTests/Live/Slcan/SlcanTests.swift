@@ -16,6 +16,9 @@ import Testing
       SlcanMessage.line(sending: PortTesting.everyKind[0]).map { String(decoding: $0, as: UTF8.self) } == "t35180102030405060708\r")
     #expect(SlcanMessage.line(sending: PortTesting.everyKind[5]).map { String(decoding: $0, as: UTF8.self) } == "r3058\r")
     #expect(PortTesting.errors.compactMap(SlcanMessage.line).isEmpty)
+    var asking = PortTesting.everyFDKind[0]
+    asking.flags.insert(.remote)
+    #expect(SlcanMessage.line(sending: asking) == nil)
   }
 
   @Test func lengthsOfFDFramesAreThoseOfTheStandard() {
@@ -113,7 +116,7 @@ final class ScriptedDevice {
 
   @Test func setsUpSendsAndHears() throws {
     let device = try ScriptedDevice(answers: standard)
-    let port = try PortOpener.open(PortAddress("slcan://\(device.path)@250000"))
+    let port = try PortOpener.open(PortAddress("slcan://\(device.path)@250000?serial=57600,status=off"))
     #expect(["C", "S5", "O"] == (0..<3).map { _ in device.companion.line() })
     #expect(try port.send(PortTesting.everyKind[0]) == .sent)
     #expect(device.companion.line() == "t35180102030405060708")
@@ -153,7 +156,7 @@ final class ScriptedDevice {
 
   @Test func anAdapterThatRefusesEveryFrameIsLostAndSetUpAnew() throws {
     let device = try ScriptedDevice(answers: ["t=\\x07", "T=\\x07"])
-    let port = try SlcanPort(device: device.path, bitRate: 500_000)
+    let port = try SlcanPort(device: device.path, bitRate: 500_000, refusalPatience_ns: 0)
     for _ in 0..<RefusalWatch.most { #expect(try port.send(PortTesting.everyKind[0]) == .sent) }
     let heard = try PortTesting.gather(port) { $0.count == 2 }
     guard case .lost(.refused(device.path, let reason))? = heard.first, case .returned? = heard.last else {
@@ -165,28 +168,57 @@ final class ScriptedDevice {
 
   /// Bells that say no more than that there is no room for a moment, and those of adapters that do not know the question for their state.
   @Test func aBellNowAndThenIsNoEnd() {
+    let seconds = (0..<1000).map { Int64($0) * 1_000_000_000 }
     var full = RefusalWatch()
-    for _ in 0..<1000 {
+    for second in seconds {
       for _ in 0..<3 { full.frameWent() }
-      #expect(full.bell() && !full.refusesEverything())
+      #expect(full.bell(second) && !full.refusesEverything(second))
     }
     var unknowing = RefusalWatch()
-    for _ in 0..<1000 {
+    for second in seconds {
       unknowing.frameWent()
       unknowing.asked()
-      #expect(!unknowing.bell() && !unknowing.refusesEverything())
+      #expect(!unknowing.bell(second) && !unknowing.refusesEverything(second))
     }
     var answering = RefusalWatch()
-    for _ in 0..<1000 {
+    for second in seconds {
       answering.frameWent()
-      #expect(answering.bell() && !answering.refusesEverything())
+      #expect(answering.bell(second) && !answering.refusesEverything(second))
       answering.heardSomething()
     }
-    var refusing = RefusalWatch()
-    for round in 1...RefusalWatch.most {
-      for _ in 0..<2 { refusing.frameWent() }
-      #expect(refusing.bell() && refusing.refusesEverything() == (round == RefusalWatch.most))
+    // Its state an adapter tells that sends nothing, too.
+    var telling = RefusalWatch()
+    for (round, second) in zip(1...RefusalWatch.most, seconds) {
+      telling.frameWent()
+      telling.asked()
+      telling.answered()
+      #expect(telling.bell(second) && telling.refusesEverything(second) == (round == RefusalWatch.most))
     }
+    var refusing = RefusalWatch()
+    for (round, second) in zip(1...RefusalWatch.most, seconds) {
+      for _ in 0..<2 { refusing.frameWent() }
+      #expect(refusing.bell(second) && refusing.refusesEverything(second) == (round == RefusalWatch.most))
+    }
+  }
+
+  /// What finds no room in a burst is refused in a moment; only where that goes on nothing can be expected any more.
+  @Test func aBurstThatFindsNoRoomIsNoEnd() {
+    var watch = RefusalWatch()
+    for _ in 0..<34 { watch.frameWent() }
+    for _ in 0..<4 { watch.heardSomething() }
+    for _ in 0..<30 { #expect(watch.bell(1_000_000_000) && !watch.refusesEverything(1_000_000_000)) }
+    watch.frameWent()
+    #expect(watch.bell(2_999_999_999) && !watch.refusesEverything(2_999_999_999))
+    let isOver = watch.refusesEverything(3_000_000_000)
+    #expect(isOver)
+    // Anything else that is heard begins anew.
+    watch.heardSomething()
+    for _ in 0..<RefusalWatch.most {
+      watch.frameWent()
+      #expect(watch.bell(9_000_000_000) && !watch.refusesEverything(9_000_000_000))
+    }
+    let isOverAgain = watch.refusesEverything(11_000_000_000)
+    #expect(isOverAgain)
   }
 
   @Test func theStateIsAskedForAndToldOnce() throws {
@@ -200,6 +232,44 @@ final class ScriptedDevice {
       #expect(device.companion.line() == expected)
     }
     #expect(port.counters.received == 1)
+  }
+
+  /// Takes what comes until the port waits for nothing but its descriptor.
+  private func settle(_ port: SlcanPort) throws {
+    let end_ns = PortPoller.now_ns + 20_000_000_000
+    while let wake_ns = port.wakeTime_ns, PortPoller.now_ns < end_ns {
+      _ = PortPoller.wait([port.descriptor], until_ns: wake_ns)
+      try port.receive { _ in }
+    }
+  }
+
+  /// One that knows no such question, and rings or says nothing, is not disturbed any more.
+  @Test(arguments: [["F=\\x07"], []]) func anAdapterThatDoesNotTellItsStateIsNotAskedForever(answers: [String]) throws {
+    let device = try ScriptedDevice(answers: standard + answers)
+    let port = try SlcanPort(device: device.path, bitRate: 500_000, statusInterval_ns: 5_000_000)
+    try settle(port)
+    #expect(port.wakeTime_ns == nil)
+    #expect(try port.send(PortTesting.everyKind[0]) == .sent)
+    let asked = [String](repeating: "F", count: SlcanPort.mostUnanswered)
+    for expected in ["C", "S6", "O"] + asked + ["t35180102030405060708"] { #expect(device.companion.line() == expected) }
+    #expect(port.counters.refused == 0)
+  }
+
+  @Test func commandsLearnTheStateUnlessToldOtherwise() throws {
+    let device = try ScriptedDevice(answers: standard + ["F=F20\\r"])
+    let port = try PortOpener.open(PortAddress("slcan://\(device.path)"))
+    #expect(try PortTesting.frames(port, 1).first?.frame.flags == .error)
+  }
+
+  /// Bytes at another rate, or of a device that never ends a line: it must not look like a quiet bus.
+  @Test func whatNeverEndsIsCountedToo() throws {
+    let device = try ScriptedDevice(answers: standard)
+    let port = try SlcanPort(device: device.path, bitRate: 500_000)
+    for _ in 0..<10 { device.companion.say(String(repeating: "U", count: 100)) }
+    device.companion.say("\\rt3512AABB\\r")
+    #expect(try PortTesting.frames(port, 1).count == 1)
+    #expect(port.counters.malformed > 5, "\(port.counters.malformed)")
+    #expect(port.advice.malformed(6).hasPrefix("6 lines were no slcan: is the rate of the serial line right"))
   }
 
   @Test func whatCannotBeOpenedSaysWhy() throws {

@@ -87,6 +87,26 @@ import Testing
     try interface.bringUp()
   }
 
+  /// The kernel takes what is sent there, and throws it away.
+  @Test func whatOnlyListensIsRefusedForSending() throws {
+    let interface = try controller()
+    var change = CANInterface.Change()
+    change.bitRate = 500_000
+    change.on = .listenOnly
+    try interface.apply(change)
+    try interface.bringUp()
+    #expect {
+      _ = try PortOpener.open(PortAddress("can0"))
+    } throws: {
+      "\($0)".hasSuffix("to send: linkbms bus can0 --listen-only off --up")
+    }
+    _ = try PortOpener.open(PortAddress("can0"), listenOnly: true)
+    change = .init()
+    change.off = .listenOnly
+    try interface.apply(change, whenUp: true)
+    _ = try PortOpener.open(PortAddress("can0"))
+  }
+
   @Test func framesCrossFromOneControllerToTheOther() throws {
     for name in ["can0", "can1"] {
       let interface = try CANInterface(name)
@@ -120,6 +140,7 @@ import Testing
     } catch {
       #expect(error.description.contains("CAP_NET_ADMIN: run as root or give the program the capability (setcap cap_net_admin+ep"))
     }
-    _ = try SocketCANPort(interface: "can0")
+    let port = try SocketCANPort(interface: "can0")
+    #expect(port.advice.room?.contains("more with CAP_NET_ADMIN") == true, "\(port.advice)")
   }
 }

@@ -148,7 +148,10 @@ final class ObedientServer {
     #expect(try port.send(PortTesting.everyKind[0]) == .full && port.descriptor == -1)
     let again = try PortTesting.gather(port) { !$0.records.isEmpty }
     guard case .returned? = again.first, again.count == 2 else { return #expect(Bool(false), "\(again)") }
-    #expect(throws: PortError.self) { try port.send(PortTesting.errors[0]) }
+    #expect(throws: PortError.unsendable("can0", what: "send error frames through socketcand")) {
+      try port.send(PortTesting.errors[0])
+    }
+    #expect(!port.usesSystemClock)
     port.close()
     port.close()
   }
