@@ -1,6 +1,7 @@
 import Analysis
 import Bus
 import Formats
+import HostIO
 
 /// `compare --live`: gathers what live buses say, for a comparison at the end. It never sends.
 final class CompareJob: LiveJob {
