@@ -58,7 +58,7 @@ final class LiveProcess {
 
 /// A multicast bus for one test.
 struct NetworkBus {
-  let port = UInt16.random(in: 20_000..<60_000)
+  let port = UInt16.random(in: 20_000..<32_000)
   var address: String { "udp://239.74.163.2:\(port)" }
 
   /// The program on this bus, `@` standing for its address.
