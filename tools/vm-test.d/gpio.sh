@@ -32,7 +32,7 @@ END
 "$linkbms" config set --file "$config" protocol=deye 2> /dev/null
 tail -n 8 "$config" | cmp - "$work/lines"
 status=0
-"$linkbms" run --simulate Captures/scenarios/deye-link.yaml --config "$config" --gpio-input open=99 2> "$work/error" || status=$?
+"$linkbms" run --simulate Captures/scenarios/deye-link.yaml --config "$config" --gpio-input open=8:low:pull-up --gpio-input open=99 2> "$work/error" || status=$?
 same "status with an option's line that is not there" "$status" 2
 holds "$config: gpio: $chip line 99: there is no such line" "$work/error" || { cat "$work/error" >&2; exit 1; }
 # An option wins: these are four outputs.
