@@ -27,6 +27,7 @@ public struct CandumpReader: Sendable {
   @usableFromInline static var reach: Int { 96 }
 
   /// Reads whole lines of `bytes` and says how many bytes it took; the caller hands the rest in again with more behind it.
+  @_optimize(speed)  // in modules built for size too, into which it is specialised (Package.swift)
   @inlinable public mutating func read<Sink: RecordSink>(
     _ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink
   ) -> Int {

@@ -31,6 +31,7 @@ public struct PcapReader: Sendable {
   public init() {}
 
   /// Reads whole packets and says how many bytes it took; the caller hands the rest in again with more behind it.
+  @_optimize(speed)  // in modules built for size too, into which it is specialised (Package.swift)
   @inlinable public mutating func read<Sink: RecordSink>(_ bytes: UnsafeRawBufferPointer, isEnd: Bool, into sink: inout Sink) -> Int
   {
     guard let start = bytes.baseAddress else { return 0 }

@@ -13,7 +13,7 @@ struct CSVRenderer: FrameRenderer {
   let output: UnsafeMutablePointer<ByteBuffer>
   static let header = "n,time,bus,dir,id,protocol,message,sender,signal,value,unit,label,data\n"
   private let tables = DigitTables.shared
-  private var layouts: [CSVLayout] = []
+  private var layouts: [RowLayout] = []
   private var names: [String] = []
   private var time = TimeText()
 
@@ -21,7 +21,7 @@ struct CSVRenderer: FrameRenderer {
 
   mutating func addBus(_ bus: BusID, named name: String, table: DecodeTable) {
     names.append(CSVText.field(name))
-    layouts.append(layouts.first { $0.table === table } ?? CSVLayout(table))
+    layouts.append(layouts.first { $0.table === table } ?? RowLayout(table, CSVText.rows))
   }
 
   mutating func render(_ record: borrowing CANRecord, number: UInt64, slot: Int) {
@@ -34,42 +34,61 @@ struct CSVRenderer: FrameRenderer {
       appendData(record.frame)
       return
     }
-    output.pointee.append(bytes: layout.message(slot))
-    let front = output.pointee.count - start
-    let table = layout.table
-    let place = table.slots[slot]
-    var isFirst = true
-    for index in Int(place.first)..<Int(place.end) {
-      guard let raw = table.raw(index, slot: slot, in: record.frame) else { continue }
-      if !isFirst { output.pointee.appendCopy(from: start, count: front) }
-      isFirst = false
-      append(raw, index, layout)
-    }
-    if isFirst {
+    output.pointee.reserve(layout.longestMessage + 64)
+    let end = output.pointee.end
+    output.pointee.advance(put(layout.messages[slot], of: layout.text, at: end) - end)
+    if !appendSignals(record.frame, layout, slot, front: output.pointee.count - start) {
       output.pointee.append(",,,,")
       appendData(record.frame)
     }
   }
 
-  /// One signal's fields: name, value, unit, label.
-  private func append(_ raw: Int64, _ index: Int, _ layout: CSVLayout) {
-    let plan = layout.table.dissection.plan.signals[index]
-    output.pointee.append(bytes: layout.name(index))
-    if plan.isExact {
-      output.pointee.reserve(32)
-      let start = output.pointee.end
-      output.pointee.advance(tables.put(raw &* plan.numerator &+ plan.addend, decimals: plan.decimals, at: start) - start)
-    } else {
-      output.pointee.append(string: ValueText.number(of: raw, plan))
+  /// One row a signal; the first `front` bytes of each stand there already, of the first one.
+  /// - Returns: whether the frame holds a signal.
+  private func appendSignals(_ frame: CANFrame, _ layout: RowLayout, _ slot: Int, front: Int) -> Bool {
+    output.pointee.reserve((front + layout.longestSignal) * layout.mostSignals)
+    let start = output.pointee.end
+    let word = frame.head
+    let swapped = word.byteSwapped
+    let end = Int(layout.slots[slot].end)
+    var pen = start
+    var index = Int(layout.slots[slot].first)
+    while index < end {
+      defer { index &+= 1 }
+      guard let raw = layout.raw(index, slot, in: frame, word, swapped) else { continue }
+      if pen != start {
+        pen.copyMemory(from: start - front, byteCount: front)
+        pen += front
+      }
+      let signal = layout.signals + index
+      pen = put(signal.pointee.name, of: layout.text, at: pen)
+      if signal.pointee.isExact {
+        pen = tables.put(raw &* signal.pointee.numerator &+ signal.pointee.addend, decimals: signal.pointee.decimals, at: pen)
+      } else {
+        pen = putInexact(raw, index, layout, at: pen)
+      }
+      pen = put(signal.pointee.unit, of: layout.text, at: pen)
+      if signal.pointee.isText {
+        pen = putText(raw, index, layout, at: pen)
+      } else if signal.pointee.hasFlag {
+        if let flag = layout.flag(index, raw) { pen = put(flag, of: layout.text, at: pen) }
+      } else if signal.pointee.hasLabels, let label = layout.label(index, raw) {
+        pen = put(label, of: layout.text, at: pen)
+      }
+      // A comma and the end of the line.
+      pen.storeBytes(of: 0x0A2C, as: UInt16.self)
+      pen += 2
     }
-    output.pointee.append(bytes: layout.unit(index))
-    if layout.hasLabel(index) {
-      let info = layout.table.dissection.signals[index]
-      let label =
-        info.isText ? ValueText.ascii(raw, plan) : info.flag.map { $0.isSet(raw) ? $0.text : "" } ?? info.labels[raw] ?? ""
-      output.pointee.append(string: CSVText.field(label))
-    }
-    output.pointee.append(",\n")
+    output.pointee.advance(pen - start)
+    return pen != start
+  }
+
+  @inline(never) private func putInexact(_ raw: Int64, _ index: Int, _ layout: RowLayout, at pen: Pen) -> Pen {
+    putString(ValueText.number(of: raw, layout.table.dissection.plan.signals[index]), at: pen)
+  }
+
+  @inline(never) private func putText(_ raw: Int64, _ index: Int, _ layout: RowLayout, at pen: Pen) -> Pen {
+    putString(CSVText.field(ValueText.ascii(raw, layout.table.dissection.plan.signals[index])), at: pen)
   }
 
   mutating func render(_ record: SideRecord, number: UInt64) {
@@ -114,48 +133,6 @@ struct CSVRenderer: FrameRenderer {
   }
 }
 
-/// The parts of CSV rows that a definition decides, rendered beforehand.
-private final class CSVLayout {
-  let table: DecodeTable
-  private let pool: UnsafeMutableRawBufferPointer
-  private var messages: [Range<Int>] = []
-  private var names: [Range<Int>] = []
-  private var units: [Range<Int>] = []
-  private var labelled: [Bool] = []
-
-  init(_ table: DecodeTable) {
-    self.table = table
-    var pool: [UInt8] = []
-    func add(_ text: String, _ pool: inout [UInt8]) -> Range<Int> {
-      let start = pool.count
-      pool.append(contentsOf: text.utf8)
-      return start..<pool.count
-    }
-    let dissection = table.dissection
-    for slot in dissection.plan.slots {
-      let info = dissection.messages[Int(slot.message)]
-      let fields = [CSVText.field(info.protocolName ?? ""), CSVText.field(info.name), info.sender?.rawValue ?? ""]
-      messages.append(add(fields.joined(separator: ",") + ",", &pool))
-    }
-    for info in dissection.signals {
-      names.append(add(CSVText.field(info.name) + ",", &pool))
-      units.append(add("," + CSVText.field(info.unit) + ",", &pool))
-      labelled.append(info.isText || info.flag != nil || !info.labels.isEmpty)
-    }
-    self.pool = .allocate(byteCount: max(1, pool.count), alignment: 8)
-    self.pool.copyBytes(from: pool)
-  }
-
-  deinit { pool.deallocate() }
-
-  func message(_ slot: Int) -> UnsafeRawBufferPointer { slice(messages[slot]) }
-  func name(_ signal: Int) -> UnsafeRawBufferPointer { slice(names[signal]) }
-  func unit(_ signal: Int) -> UnsafeRawBufferPointer { slice(units[signal]) }
-  func hasLabel(_ signal: Int) -> Bool { labelled[signal] }
-
-  private func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: pool[range]) }
-}
-
 /// RFC 4180 fields.
 enum CSVText {
   /// In quotes where it must be.
@@ -163,4 +140,11 @@ enum CSVText {
     guard text.utf8.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else { return text }
     return "\"" + text.replacing("\"", with: "\"\"") + "\""
   }
+
+  /// What a definition names, in the words of the rows.
+  static let rows = RowWords(
+    message: { _, info in
+      [field(info.protocolName ?? ""), field(info.name), info.sender?.rawValue ?? ""].joined(separator: ",") + ","
+    },
+    name: { field($0.name) + "," }, unit: { "," + field($0.unit) + "," }, label: field, flag: { field($0.text) })
 }

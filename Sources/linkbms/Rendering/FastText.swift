@@ -199,3 +199,12 @@ final class TextPool: @unchecked Sendable {  // written while it is prepared, by
 @inline(never) private func putRest(_ text: PreparedText, of pool: UnsafeMutableRawPointer, at pen: Pen) {
   (pen + 32).copyMemory(from: pool + Int(text.offset) + 32, byteCount: Int(text.count) - 32)
 }
+
+/// Copies a short text of which nothing is prepared.
+@inline(never) func putString(_ text: String, at start: Pen) -> Pen {
+  var text = text
+  return text.withUTF8 { bytes in
+    if let source = bytes.baseAddress { start.copyMemory(from: source, byteCount: bytes.count) }
+    return start + bytes.count
+  }
+}

@@ -11,7 +11,7 @@ struct JSONRenderer: FrameRenderer {
 
   let output: UnsafeMutablePointer<ByteBuffer>
   private let tables = DigitTables.shared
-  private var layouts: [JSONLayout] = []
+  private var layouts: [RowLayout] = []
   private var names: [String] = []
   private var time = TimeText()
 
@@ -19,34 +19,31 @@ struct JSONRenderer: FrameRenderer {
 
   mutating func addBus(_ bus: BusID, named name: String, table: DecodeTable) {
     names.append(JSONText.quoted(name))
-    layouts.append(layouts.first { $0.table === table } ?? JSONLayout(table))
+    layouts.append(layouts.first { $0.table === table } ?? RowLayout(table, JSONText.rows))
   }
 
   mutating func render(_ record: borrowing CANRecord, number: UInt64, slot: Int) {
     guard Int(record.bus.index) < layouts.count else { return }
     let layout = layouts[Int(record.bus.index)]
-    output.pointee.reserve(layout.longestLine + 1024)
+    output.pointee.reserve(layout.longestMessage + layout.longestSignal * layout.mostSignals + 1024)
     begin(number: number, time: record.time, record.precision, bus: record.bus, record.direction)
     append(",\"id\":\"")
     let frame = record.frame
     let start = output.pointee.end
-    let isError = frame.flags.contains(.error)
     let pen = tables.putID(frame, at: start)
     output.pointee.advance(pen - start)
-    append(frame.id.isExtended ? "\",\"extended\":true" : "\",\"extended\":false")
-    append(frame.flags.contains(.fd) ? ",\"fd\":true" : ",\"fd\":false")
-    append(frame.flags.contains(.remote) ? ",\"remote\":true" : ",\"remote\":false")
-    append(isError ? ",\"error\":true" : ",\"error\":false")
-    appendPeculiarities(frame)
-    append(",\"data\":\"")
+    if frame.isPlain {
+      append(frame.id.isExtended ? JSONRenderer.plainExtended : JSONRenderer.plainStandard)
+    } else {
+      appendPeculiarities(frame)
+    }
     appendData(frame)
-    output.pointee.append(0x22)
     if slot >= 0 {
-      output.pointee.append(bytes: layout.prefix(slot))
+      output.pointee.append(0x22)
       appendSignals(frame, layout, slot)
     } else {
-      append(",\"protocol\":null,\"variant\":null,\"message\":null,\"sender\":null,\"signals\":{},\"flags\":[]")
-      if isError {
+      append("\",\"protocol\":null,\"variant\":null,\"message\":null,\"sender\":null,\"signals\":{},\"flags\":[]")
+      if frame.flags.contains(.error) {
         append(",\"detail\":")
         output.pointee.append(string: JSONText.quoted(ErrorFrameText.describe(frame)))
       }
@@ -106,9 +103,18 @@ struct JSONRenderer: FrameRenderer {
 
   private func append(_ text: StaticString) { output.pointee.append(text) }
 
-  /// What a classic data frame does not have.
+  /// From the ID to the data of nearly every frame.
+  private static let plainExtended: StaticString =
+    "\",\"extended\":true,\"fd\":false,\"remote\":false,\"error\":false,\"data\":\""
+  private static let plainStandard: StaticString =
+    "\",\"extended\":false,\"fd\":false,\"remote\":false,\"error\":false,\"data\":\""
+
+  /// The same of a frame that is no classic data frame.
   private func appendPeculiarities(_ frame: CANFrame) {
-    if frame.isPlain { return }
+    append(frame.id.isExtended ? "\",\"extended\":true" : "\",\"extended\":false")
+    append(frame.flags.contains(.fd) ? ",\"fd\":true" : ",\"fd\":false")
+    append(frame.flags.contains(.remote) ? ",\"remote\":true" : ",\"remote\":false")
+    append(frame.flags.contains(.error) ? ",\"error\":true" : ",\"error\":false")
     if frame.flags.contains(.remote) {
       append(",\"length\":")
       output.pointee.append(decimal: frame.length)
@@ -119,6 +125,7 @@ struct JSONRenderer: FrameRenderer {
     }
     if frame.flags.contains(.bitRateSwitch) { append(",\"brs\":true") }
     if frame.flags.contains(.errorStateIndicator) { append(",\"esi\":true") }
+    append(",\"data\":\"")
   }
 
   private func appendData(_ frame: CANFrame) {
@@ -131,85 +138,71 @@ struct JSONRenderer: FrameRenderer {
     }
   }
 
-  private mutating func appendSignals(_ frame: CANFrame, _ layout: JSONLayout, _ slot: Int) {
-    let place = layout.table.slots[slot]
+  /// From the message's names to the flags.
+  private func appendSignals(_ frame: CANFrame, _ layout: RowLayout, _ slot: Int) {
+    let start = output.pointee.end
+    let word = frame.head
+    let swapped = word.byteSwapped
+    let first = Int(layout.slots[slot].first)
+    let end = Int(layout.slots[slot].end)
+    var pen = put(layout.messages[slot], of: layout.text, at: start)
     var isFirst = true
-    var flags: [String] = []
-    for index in Int(place.first)..<Int(place.end) {
-      guard let raw = layout.table.raw(index, slot: slot, in: frame) else { continue }
-      if !isFirst { output.pointee.append(0x2C) }
+    var mayBeFlagged = false
+    var index = first
+    while index < end {
+      defer { index &+= 1 }
+      guard let raw = layout.raw(index, slot, in: frame, word, swapped) else { continue }
+      if !isFirst {
+        pen.storeBytes(of: 0x2C, as: UInt8.self)
+        pen += 1
+      }
       isFirst = false
-      output.pointee.append(bytes: layout.label(index))
-      let plan = layout.table.dissection.plan.signals[index]
-      if plan.isExact {
-        let start = output.pointee.end
-        let pen = tables.put(raw &* plan.numerator &+ plan.addend, decimals: plan.decimals, at: start)
-        output.pointee.advance(pen - start)
+      let signal = layout.signals + index
+      pen = put(signal.pointee.name, of: layout.text, at: pen)
+      if signal.pointee.isExact {
+        pen = tables.put(raw &* signal.pointee.numerator &+ signal.pointee.addend, decimals: signal.pointee.decimals, at: pen)
       } else {
-        let number = ValueText.number(of: raw, plan)
-        // JSON has no infinities.
-        output.pointee.append(string: number.utf8.contains { $0 >= 0x69 } ? "null" : number)
+        pen = putInexact(raw, index, layout, at: pen)
       }
-      output.pointee.append(bytes: layout.unit(index))
-      let info = layout.table.dissection.signals[index]
-      if let label = info.isText ? ValueText.ascii(raw, plan) : info.labels.isEmpty ? nil : info.labels[raw] {
-        append(",\"label\":")
-        output.pointee.append(string: JSONText.quoted(label))
+      pen = put(signal.pointee.unit, of: layout.text, at: pen)
+      if signal.pointee.isText {
+        pen = putText(raw, index, layout, at: pen)
+      } else if signal.pointee.hasLabels, let label = layout.label(index, raw) {
+        pen = put(label, of: layout.text, at: pen)
       }
-      output.pointee.append(0x7D)
-      if let flag = info.flag, flag.isSet(raw) { flags.append("\(flag.severity.rawValue): \(flag.text)") }
+      pen.storeBytes(of: 0x7D, as: UInt8.self)
+      pen += 1
+      mayBeFlagged = mayBeFlagged || signal.pointee.hasFlag && (raw != 0 || signal.pointee.isSetAtZero)
     }
+    output.pointee.advance(pen - start)
     append("},\"flags\":[")
-    for (number, flag) in flags.enumerated() {
-      if number > 0 { output.pointee.append(0x2C) }
-      output.pointee.append(string: JSONText.quoted(flag))
-    }
+    if mayBeFlagged { appendFlags(frame, layout, slot) }
     output.pointee.append(0x5D)
   }
-}
 
-/// The parts of JSON lines that a definition decides, rendered beforehand.
-private final class JSONLayout {
-  let table: DecodeTable
-  let longestLine: Int
-  private let pool: UnsafeMutableRawBufferPointer
-  private var prefixes: [Range<Int>] = []
-  private var labels: [Range<Int>] = []
-  private var units: [Range<Int>] = []
-
-  init(_ table: DecodeTable) {
-    self.table = table
-    let dissection = table.dissection
-    var pool: [UInt8] = []
-    func add(_ text: String, _ pool: inout [UInt8]) -> Range<Int> {
-      let start = pool.count
-      pool.append(contentsOf: text.utf8)
-      return start..<pool.count
-    }
-    for slot in dissection.plan.slots {
-      let info = dissection.messages[Int(slot.message)]
-      let text =
-        ",\"protocol\":\(JSONText.quotedOrNull(info.protocolName)),\"variant\":\(JSONText.quotedOrNull(info.variant))"
-        + ",\"message\":\(JSONText.quoted(info.name)),\"sender\":\(JSONText.quotedOrNull(info.sender?.rawValue))"
-        + (slot.hasAddress ? ",\"address\":\(slot.address)" : "") + ",\"signals\":{"
-      prefixes.append(add(text, &pool))
-    }
-    for info in dissection.signals {
-      labels.append(add("\(JSONText.quoted(info.name)):{\"value\":", &pool))
-      units.append(add(info.unit.isEmpty ? "" : ",\"unit\":\(JSONText.quoted(info.unit))", &pool))
-    }
-    longestLine = zip(labels, units).reduce(0) { $0 + $1.0.count + $1.1.count + 48 }
-    self.pool = .allocate(byteCount: max(1, pool.count), alignment: 8)
-    self.pool.copyBytes(from: pool)
+  @inline(never) private func putInexact(_ raw: Int64, _ index: Int, _ layout: RowLayout, at pen: Pen) -> Pen {
+    let number = ValueText.number(of: raw, layout.table.dissection.plan.signals[index])
+    // JSON has no infinities.
+    return putString(number.utf8.contains { $0 >= 0x69 } ? "null" : number, at: pen)
   }
 
-  deinit { pool.deallocate() }
+  @inline(never) private func putText(_ raw: Int64, _ index: Int, _ layout: RowLayout, at pen: Pen) -> Pen {
+    putString(JSONText.label(ValueText.ascii(raw, layout.table.dissection.plan.signals[index])), at: pen)
+  }
 
-  func prefix(_ slot: Int) -> UnsafeRawBufferPointer { slice(prefixes[slot]) }
-  func label(_ signal: Int) -> UnsafeRawBufferPointer { slice(labels[signal]) }
-  func unit(_ signal: Int) -> UnsafeRawBufferPointer { slice(units[signal]) }
-
-  private func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: pool[range]) }
+  @inline(never) private func appendFlags(_ frame: CANFrame, _ layout: RowLayout, _ slot: Int) {
+    let start = output.pointee.end
+    var pen = start
+    for index in Int(layout.slots[slot].first)..<Int(layout.slots[slot].end) where layout.signals[index].hasFlag {
+      guard let raw = layout.table.raw(index, slot: slot, in: frame), let text = layout.flag(index, raw) else { continue }
+      if pen != start {
+        pen.storeBytes(of: 0x2C, as: UInt8.self)
+        pen += 1
+      }
+      pen = put(text, of: layout.text, at: pen)
+    }
+    output.pointee.advance(pen - start)
+  }
 }
 
 /// JSON's strings.
@@ -234,4 +227,17 @@ enum JSONText {
   }
 
   static func quotedOrNull(_ text: String?) -> String { text.map(quoted) ?? "null" }
+
+  /// A value's label as a member of its object.
+  static func label(_ text: String) -> String { ",\"label\":\(quoted(text))" }
+
+  /// What a definition names, in the words of the rows.
+  static let rows = RowWords(
+    message: { slot, info in
+      ",\"protocol\":\(quotedOrNull(info.protocolName)),\"variant\":\(quotedOrNull(info.variant))"
+        + ",\"message\":\(quoted(info.name)),\"sender\":\(quotedOrNull(info.sender?.rawValue))"
+        + (slot.hasAddress ? ",\"address\":\(slot.address)" : "") + ",\"signals\":{"
+    },
+    name: { "\(quoted($0.name)):{\"value\":" }, unit: { $0.unit.isEmpty ? "" : ",\"unit\":\(quoted($0.unit))" }, label: label,
+    flag: { quoted("\($0.severity.rawValue): \($0.text)") })
 }

@@ -215,13 +215,4 @@ struct TextRenderer: FrameRenderer {
     pen = put(layout.names[slot], of: layout.text, at: pen)
     return putCarefully(record, layout, slot, at: pen)
   }
-
-  private func putString(_ text: String, at start: Pen) -> Pen {
-    var pen = start
-    for byte in text.utf8 {
-      pen.storeBytes(of: byte, as: UInt8.self)
-      pen += 1
-    }
-    return pen
-  }
 }

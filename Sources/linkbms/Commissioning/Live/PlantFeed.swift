@@ -16,8 +16,9 @@ final class PlantFeed: Sendable {
   }
 
   /// How it stands for whoever waits.
+  /// Indirect: a step is the whole state of a system, which nobody should move to learn that there is none.
   enum News {
-    case step(PlantStep)
+    indirect case step(PlantStep)
     /// The order is obeyed; the text says why not.
     case obeyed(String?)
     /// The plant's thread has ended; the text says what failed.
