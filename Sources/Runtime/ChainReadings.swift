@@ -26,14 +26,16 @@ extension Readings {
       openSensors[slot] = open
       shortedSensors[slot] = shorted
     }
-    moduleCounts[chain.index] = UInt8(clamping: master.found)
+    // Somebody behind the last module that is configured has cells that nobody watches: the counts say so, and the controller opens.
+    let extra = master.hasExtraNode ? 1 : 0
+    moduleCounts[chain.index] = UInt8(clamping: master.found + extra)
     // A cell whose wire is open, or whose measurement failed its self-test, is not there: the count says so, and the controller opens.
     var missing = 0
     let diagnosis = master.diagnosis
     for module in 0..<modules {
       missing += diagnosis.isUntrusted(module) ? perModule : diagnosis.openWires[module].nonzeroBitCount
     }
-    cellCounts[chain.index] = UInt16(clamping: modules * perModule - missing)
+    cellCounts[chain.index] = UInt16(clamping: (modules + extra) * perModule - missing)
   }
 }
 

@@ -25,6 +25,22 @@ import Testing
     #expect(world.auditor.count == 0, "\(world.auditor.violations)")
   }
 
+  @Test func aModuleBehindTheLastThatIsConfiguredKeepsEverythingOpen() {
+    let scenario = RunRig.scenario {
+      $0.installedModules = [3, 0]
+      $0.pack = CellPack.Build(modules: [8, 8, 8])
+    }
+    var world = RunWorld(
+      scenario, battery: RunRig.deye?.session(.battery), inverter: RunRig.deye?.session(.inverter), faults: []
+    ) { $0.scan_us = 500_000 }
+    world.run(seconds: 20)
+    #expect(world.status == .protect && !world.plant.switches.isConnected)
+    let reasons = world.notes.compactMap { note -> Reason? in
+      if case .event(.status(_, .protect, let reason)) = note.kind { reason } else { nil }
+    }
+    #expect(reasons == [.cellCount(found: 24, expected: 16)])
+  }
+
   /// What goes wrong, the longest time until the battery is off the inverter, and whether a doubt is logged that fits.
   static let faults: [(RunFault.Kind, length: Double, most: Double, fits: @Sendable (Doubt) -> Bool)] = [
     (.portLost, 5, 1.3, { $0 == .lost(.port(0), "unplugged") }),
