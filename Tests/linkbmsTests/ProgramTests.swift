@@ -17,6 +17,12 @@ import Testing
       (["completions", "fish"], 0, "function ", ""),
       (["completions"], 2, "", "linkbms: Missing expected argument '<shell>'\n"),
       (["completions", "tcsh"], 2, "", "linkbms: The value 'tcsh' is invalid"),
+      (
+        ["convert", "x", "--to", "vcd"], 2, "",
+        "linkbms: The value 'vcd' is invalid for '--to <format>'. Please provide one of the following:\n  - candump\n"
+      ),
+      (["compare", "x", "--engine", "--tolerance", "0.2"], 2, "", "linkbms: --tolerance: does not go with --engine\n"),
+      (["compare", "x", "--engine", "--format", "json"], 2, "", "linkbms: --format json: does not go with --engine\n"),
       (["--wrong"], 2, "", "linkbms: Unknown option '--wrong'\n"),
       (["version", "extra"], 2, "", "linkbms: Unexpected argument 'extra'\n"),
       (["verison"], 2, "", "linkbms: there is no command or file 'verison'; did you mean 'version'?\n"),

@@ -32,8 +32,8 @@ struct CompareCommand: LiveCommand {
       "Compare a recording of simulate --record with what this build's controller says to the same inputs; a capture of CAN alone with what a controller may say."
   )
   var engine = false
-  @Option(help: ArgumentHelp("How far periods may be apart, as a fraction.", valueName: "fraction"))
-  var tolerance = 0.5
+  @Option(help: ArgumentHelp("How far periods may be apart, as a fraction (default: 0.5).", valueName: "fraction"))
+  var tolerance: Double?
   @Option(help: ArgumentHelp("Output: text or json.", valueName: "format"))
   var format: ReportFormat?
   @Option(help: ArgumentHelp("Read definitions from this folder instead of the built-in ones.", valueName: "folder"))
@@ -43,8 +43,12 @@ struct CompareCommand: LiveCommand {
 
   func validate() throws {
     try live.check(file.map { [$0] } ?? [])
-    guard tolerance > 0, tolerance < 100 else {
+    if let tolerance, !(tolerance > 0 && tolerance < 100) {
       throw ValidationError("--tolerance: found \(tolerance), expected a fraction above 0")
+    }
+    // What a controller says is held against rules.yaml's own tolerances, and told as text.
+    if engine, tolerance != nil || format == .json {
+      throw ValidationError("\(tolerance != nil ? "--tolerance" : "--format json"): does not go with --engine")
     }
     guard [file != nil, engine, live.isWanted].filter({ $0 }).count == 1 else {
       throw ValidationError("name two captures, or one recording and --engine, or one capture and --live IFACE")
@@ -97,7 +101,7 @@ struct CompareCommand: LiveCommand {
     var status = ExitStatus.done
     for (index, other) in theirs.enumerated() {
       let partner = CaptureProfiles.partner(of: other, at: index, in: mine)
-      let comparison = TraceComparison(partner, other, tolerance: tolerance)
+      let comparison = TraceComparison(partner, other, tolerance: tolerance ?? 0.5)
       if !comparison.differences.isEmpty { status = .findings }
       let bus = other.identification.bus
       lines += isJSON ? [json(comparison, bus, name)] : text(comparison, style.strong(bus), style)

@@ -25,11 +25,8 @@ struct ConvertCommand: ToolCommand {
   var input: String
   @Argument(help: ArgumentHelp("Where to; - is standard output.", valueName: "output"), completion: .file())
   var output: String = "-"
-  @Option(
-    help: ArgumentHelp(
-      "Write this format: candump, pcap, pcapng, asc, trc, savvycan, python-can. By the output's suffix if not given.",
-      valueName: "format"))
-  var to: CaptureFormat?
+  @Option(help: ArgumentHelp("Write this format; by the output's suffix if not given.", valueName: "format"))
+  var to: WritableFormat?
   @Option(help: ArgumentHelp("Read the capture as this format instead of recognising it.", valueName: "format"))
   var from: CaptureFormat?
   @Flag(help: "Say which format was recognised, and why.")
@@ -38,13 +35,6 @@ struct ConvertCommand: ToolCommand {
   var strict = false
   @Flag(help: "Leave directions out of candump logs: tshark rejects logs that have them.")
   var noDirection = false
-
-  func validate() throws {
-    if let to, !to.isWritable {
-      let formats = CaptureFormat.allCases.filter(\.isWritable).map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("--to \(to.rawValue): cannot be written; expected one of \(formats)")
-    }
-  }
 
   mutating func run(in world: inout some World) throws -> ExitStatus {
     let format = try target()
@@ -61,7 +51,7 @@ struct ConvertCommand: ToolCommand {
   }
 
   private func target() throws(WorldError) -> CaptureFormat {
-    if let to { return to }
+    if let to { return to.format }
     if output == "-" { throw WorldError(message: "--to: needed when writing to standard output, for example --to pcapng") }
     return try ConvertCommand.format(of: output)
   }

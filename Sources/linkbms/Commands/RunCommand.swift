@@ -86,7 +86,9 @@ struct RunCommand: ToolCommand {
     if printUnit {
       let port = pages.http.flatMap { GatewayAddress($0) }?.port
       try world.print(
-        ServiceUnit.text(arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: usesGPIO, port: port))
+        ServiceUnit.text(
+          arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: usesGPIO, port: port,
+          ports: [system.can, system.can2].compactMap { $0 }))
       return .done
     }
     try system.checkArmed(world.live)

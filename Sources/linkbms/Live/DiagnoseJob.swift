@@ -18,6 +18,8 @@ final class DiagnoseJob: LiveJob {
   private var run: ConformanceRun?
   /// What is held against the known-good capture, where there is one.
   private var profiles: LiveProfiles?
+  /// Losses before it was known what the buses speak, behind so many of the frames that are held back.
+  private var earlyLosses: [(behind: Int, frames: UInt64)] = []
   private var first_ns: Int64?
   private var nextJudgement_ns = Int64.max
   /// Findings and how many judgements in a row they stood.
@@ -67,7 +69,7 @@ final class DiagnoseJob: LiveJob {
 
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime) {
     heard?.lost(frames, bus: port)
-    let records = run?.records ?? 0
+    guard let records = run?.records else { return earlyLosses.append((identifier.early.count, frames)) }
     run?.report(.framesLost(frames, behind: records))
   }
 
@@ -106,7 +108,16 @@ final class DiagnoseJob: LiveJob {
   private func begin(_ verdicts: [BusIdentification], _ now: LiveTime) {
     var fresh = ConformanceRun(library, book, site, verdicts: verdicts, keepsSeries: keepsSeries)
     for (index, name) in buses.enumerated() { fresh.busAppeared(BusID(UInt16(index)), named: name) }
-    for record in identifier.early { fresh.receive(record) }
+    var losses = earlyLosses[...]
+    for (index, record) in identifier.early.enumerated() {
+      while let loss = losses.first, loss.behind <= index {
+        losses.removeFirst()
+        fresh.report(.framesLost(loss.frames, behind: fresh.records))
+      }
+      fresh.receive(record)
+    }
+    for loss in losses { fresh.report(.framesLost(loss.frames, behind: fresh.records)) }
+    earlyLosses = []
     identifier.dropEarly()
     run = fresh
     nextJudgement_ns = max(now.monotonic_ns, (first_ns ?? now.monotonic_ns) &+ DiagnoseJob.earliest_ns)

@@ -84,7 +84,8 @@ final class RowLayout {
       flags.append(flag)
       (signals + index).initialize(
         to: Signal(
-          numerator: plan.numerator, addend: plan.addend, name: name, unit: unit, decimals: plan.decimals, bytesNeeded: plan.bytesNeeded,
+          numerator: plan.numerator, addend: plan.addend, name: name, unit: unit, decimals: plan.decimals,
+          bytesNeeded: plan.bytesNeeded,
           isExact: plan.isExact, hasLabels: !own.isEmpty, hasFlag: flag != nil,
           isSetAtZero: info.flag?.isSet(0) ?? false, isText: info.isText))
       let label = own.values.map { Int($0.count) }.max() ?? 0

@@ -6,8 +6,10 @@ enum ServiceUnit {
   /// - Parameters:
   ///   - secrets: files that the service's user cannot read: systemd, which is root, gives it a copy.
   ///   - port: where pages are served; `nil` = nowhere.
+  ///   - ports: the addresses of the inverter's ports.
   static func text(
-    arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false, port: Int? = nil
+    arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false, port: Int? = nil,
+    ports: [String] = []
   ) -> String {
     let program = FileNames.ownProgram ?? "/usr/local/bin/linkbms"
     let words = ([program] + arguments).map(quoted) + secrets.map { "\($0.option) %d/\($0.option.drop { $0 == "-" })" }
@@ -26,7 +28,7 @@ enum ServiceUnit {
 
       [Service]
       Type=notify
-      \(credentials)ExecStart=\(command)
+      \(credentials)\(bitRates(ports, program))ExecStart=\(command)
       ExecReload=/bin/kill -HUP $MAINPID
       # The control loop gives a sign of life for steps that it has made. Without one for 2 s it is killed; the PDU has opened by then.
       WatchdogSec=2
@@ -66,6 +68,20 @@ enum ServiceUnit {
       [Install]
       WantedBy=multi-user.target
       """
+  }
+
+  /// Setting an interface's bit rate is left to whoever sets up the system: it may serve others too. How it is done stands in the unit.
+  private static func bitRates(_ ports: [String], _ program: String) -> String {
+    let interfaces = ports.compactMap { address -> String? in
+      guard case .socketCAN(let interface, _, _)? = try? PortAddress(address) else { return nil }
+      return interface
+    }
+    guard !interfaces.isEmpty else { return "" }
+    let commands = interfaces.map {
+      "# ExecStartPre=\([program, "bus", $0, "--bitrate", "500000", "--up"].map(quoted).joined(separator: " "))\n"
+    }
+    return "# The interface must be up at the inverter's bit rate; where nothing else sets it, take away the # of the next line"
+      + (interfaces.count > 1 ? "s" : "") + ".\n" + commands.joined()
   }
 
   /// What a service records where nobody says how much: some 5 GB, hours. Without a limit it would fill the disk.

@@ -73,18 +73,8 @@ import Testing
       job.stop(.at(1))
       #expect(context.status == .findings && context.output.takeText().contains("silent: 5 frames lost"))
       #expect(port.isClosed)
-      struct Sink: RecordSink {
-        var lost: UInt64 = 0
-        var frames = 0
-        mutating func busAppeared(_ bus: BusID, named name: String) {}
-        mutating func receive(_ record: borrowing CANRecord) { frames += 1 }
-        mutating func receive(_ record: SideRecord) {}
-        mutating func report(_ problem: CaptureProblem) { if problem.kind == .framesLost { lost += problem.count } }
-      }
-      var input = try CaptureInput(path: path)
-      var sink = Sink()
-      while try input.readWindow(into: &sink) {}
-      #expect(sink.lost == 5 && sink.frames == 2, "\(suffix)")
+      let seen = try survey(path)
+      #expect(seen.lost == 5 && seen.frames == 2, "\(suffix)")
     }
   }
 

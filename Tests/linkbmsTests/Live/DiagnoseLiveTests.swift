@@ -17,9 +17,11 @@ import Testing
   }
 
   /// Lets the job hear the frames of the capture for which `takes` holds, in their time.
-  private func hear(_ words: [String], _ takes: (CANFrame) -> Bool) throws -> Ended {
+  /// - Parameter losses: how many frames were lost before which one.
+  private func hear(_ words: [String], losses: [UInt64: UInt64] = [:], _ takes: (CANFrame) -> Bool) throws -> Ended {
     var world = MemoryWorld(MemoryBuses())
     let port = SilentPort()
+    port.losses = losses
     world.live.open = { _, _ in port }
     let job = try world.job(words)
     job.start(.at(0))
@@ -54,6 +56,12 @@ import Testing
     // Without it nothing is compared.
     let plain = try hear(["diagnose", "--live", "x"]) { $0.id.number != 0x42F0 }
     #expect(!plain.output.contains("R28"), "\(plain)")
+  }
+
+  /// Before it is known what the bus speaks frames are held back; what was lost then is not forgotten.
+  @Test(arguments: [1, 5, 300] as [UInt64]) func whatWasLostIsFoundWheneverItWas(before: UInt64) throws {
+    let found = try hear(["diagnose", "--live", "x"], losses: [before: 9]) { _ in true }
+    #expect(found.output.contains("R00 ") && found.output.contains("9 frames lost"), "\(found)")
   }
 
   @Test(arguments: [

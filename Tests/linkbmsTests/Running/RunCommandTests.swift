@@ -342,6 +342,7 @@ import Testing
     for line in [
       "Type=notify", "WatchdogSec=2", "Restart=on-failure", "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN",
       "run --config \"/etc/my bms.yaml\" --state /var/lib/linkbms/state --can can0 --chain tap+serial:///dev/ttyUSB0@921600",
+      "linkbms bus can0 --bitrate 500000 --up\nExecStart=",
     ] { #expect(result.output.contains(line), "\(line): \(result.output)") }
     // With every option that the command has: what is not in the unit is not what was started.
     let common = [

@@ -169,10 +169,7 @@ public struct PcapngWriter: CaptureWriter {
     output.append(word: number)
     output.append(word: UInt32(truncatingIfNeeded: stamp >> 32))
     output.append(word: UInt32(truncatingIfNeeded: stamp))
-    output.append(half: 1)
-    output.append(half: UInt16(text.count))
-    for byte in text { output.append(byte) }
-    output.append(repeating: 0, count: padded - text.count)
+    append(option: 1, text, &output)
     output.append(half: 5)
     output.append(half: 8)
     output.append(word: UInt32(truncatingIfNeeded: count))
@@ -196,10 +193,7 @@ public struct PcapngWriter: CaptureWriter {
     output.append(half: linkType)
     output.append(half: 0)
     output.append(word: 262_144)
-    output.append(half: 2)
-    output.append(half: UInt16(name.count))
-    for byte in name { output.append(byte) }
-    output.append(repeating: 0, count: padded - name.count)
+    append(option: 2, name, &output)
     output.append(half: 9)
     output.append(half: 1)
     output.append(word: isNanoseconds ? 9 : 6)
@@ -241,13 +235,16 @@ public struct PcapngWriter: CaptureWriter {
       output.append(word: UInt32(truncatingIfNeeded: lostBefore))
       output.append(word: UInt32(truncatingIfNeeded: lostBefore >> 32))
     }
-    for text in texts {
-      output.append(half: 1)
-      output.append(half: UInt16(text.count))
-      for byte in text { output.append(byte) }
-      output.append(repeating: 0, count: (4 - text.count & 3) & 3)
-    }
+    for text in texts { append(option: 1, text, &output) }
     if hasOptions { output.append(word: 0) }
     output.append(word: total)
+  }
+
+  /// An option that is text: code, length, the bytes, and zeroes up to a multiple of four.
+  private func append(option code: UInt16, _ text: [UInt8], _ output: inout ByteBuffer) {
+    output.append(half: code)
+    output.append(half: UInt16(text.count))
+    for byte in text { output.append(byte) }
+    output.append(repeating: 0, count: (4 - text.count & 3) & 3)
   }
 }

@@ -1,0 +1,135 @@
+import Analysis
+import Bus
+import Formats
+import Foundation
+import Protocols
+import Testing
+
+@testable import linkbms
+
+/// Rows of JSON and CSV hold what the table says of a frame: of every definition, every message and payloads by chance.
+@Suite struct RowRendererTests {
+  private static let tables = DefinitionLibrary(files: embeddedDissectors).definitions.map {
+    DecodeTable($0.plan(variant: $0.variant(nil)))
+  }
+
+  @Test(arguments: 1...3 as ClosedRange<UInt64>) func rowsHoldWhatTheTableSays(seed: UInt64) throws {
+    var random = Chance(state: seed)
+    for table in Self.tables {
+      var json = Rows<JSONRenderer>(table)
+      var csv = Rows<CSVRenderer>(table)
+      defer {
+        json.free()
+        csv.free()
+      }
+      for slot in table.slots.indices {
+        for _ in 0..<4 {
+          let frame = random.frame()
+          let told = "seed \(seed), \(table.dissection.messages[table.messageIndex(ofSlot: slot)].name), \(frame)"
+          try checkJSON(json.text(frame, slot), table, frame, slot, told)
+          checkCSV(csv.text(frame, slot), table, frame, slot, told)
+        }
+      }
+    }
+  }
+
+  private func checkJSON(_ text: String, _ table: DecodeTable, _ frame: CANFrame, _ slot: Int, _ told: String) throws {
+    let row = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(told): \(text)")
+    let signals = try #require(row["signals"] as? [String: [String: Any]], "\(told): \(text)")
+    var expected: [String: String] = [:]
+    var flags: [String] = []
+    for index in Int(table.slots[slot].first)..<Int(table.slots[slot].end) {
+      guard let raw = table.raw(index, slot: slot, in: frame) else { continue }
+      let info = table.dissection.signals[index]
+      let number = ValueText.number(of: raw, table.dissection.plan.signals[index])
+      let value = Double(number).flatMap { $0.isFinite ? $0 : nil }
+      let label = info.isText ? ValueText.ascii(raw, table.dissection.plan.signals[index]) : info.labels[raw]
+      expected[info.name] = "\(value.map { String($0) } ?? "null") \(info.unit) \(label ?? "-")"
+      if let flag = info.flag, flag.isSet(raw) { flags.append("\(flag.severity.rawValue): \(flag.text)") }
+    }
+    var found: [String: String] = [:]
+    for (name, signal) in signals {
+      let value = (signal["value"] as? NSNumber)?.doubleValue
+      let unit = signal["unit"] as? String ?? ""
+      let label = signal["label"] as? String ?? "-"
+      found[name] = "\(value.map { String($0) } ?? "null") \(unit) \(label)"
+    }
+    #expect(found == expected && row["flags"] as? [String] == flags, "\(told): \(text)")
+    #expect(row["bus"] as? String == "can\"0" && row["fd"] as? Bool == frame.flags.contains(.fd), "\(told): \(text)")
+  }
+
+  private func checkCSV(_ text: String, _ table: DecodeTable, _ frame: CANFrame, _ slot: Int, _ told: String) {
+    let rows = text.split(separator: "\n")
+    var tails: [String] = []
+    for index in Int(table.slots[slot].first)..<Int(table.slots[slot].end) {
+      guard let raw = table.raw(index, slot: slot, in: frame) else { continue }
+      let info = table.dissection.signals[index]
+      let plan = table.dissection.plan.signals[index]
+      let label =
+        info.isText ? ValueText.ascii(raw, plan) : info.flag.map { $0.isSet(raw) ? $0.text : "" } ?? info.labels[raw] ?? ""
+      tails.append(
+        "\(CSVText.field(info.name)),\(ValueText.number(of: raw, plan)),\(CSVText.field(info.unit)),\(CSVText.field(label)),")
+    }
+    guard !tails.isEmpty else {
+      #expect(rows.count == 1, "\(told): \(text)")
+      return
+    }
+    let fronts = zip(rows, tails).map { row, tail in row.hasSuffix(tail) ? String(row.dropLast(tail.count)) : "another tail: \(row)"
+    }
+    #expect(rows.count == tails.count && Set(fronts).count == 1 && fronts[0].hasPrefix("7,"), "\(told): \(text)")
+  }
+}
+
+/// A renderer with the buffer that it writes to, small at first.
+private struct Rows<Renderer: RowRenderer> {
+  private let output = makeOutput(capacity: 256)
+  private var renderer: Renderer
+
+  init(_ table: DecodeTable) {
+    renderer = Renderer(output: output)
+    renderer.addBus(BusID(0), named: "can\"0", table: table)
+  }
+
+  mutating func text(_ frame: CANFrame, _ slot: Int) -> String {
+    var record = CANRecord()
+    record.frame = frame
+    output.pointee.removeAll()
+    renderer.render(record, number: 7, slot: slot)
+    return output.pointee.withBytes { String(decoding: $0, as: UTF8.self) }
+  }
+
+  func free() { freeOutput(output) }
+}
+
+/// What JSON and CSV have in common for these tests.
+private protocol RowRenderer: FrameRenderer {
+  init(output: UnsafeMutablePointer<ByteBuffer>)
+}
+extension JSONRenderer: RowRenderer {}
+extension CSVRenderer: RowRenderer {}
+
+private struct Chance {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+
+  /// Few bits as often as many: labels and flags stand at small values. Of 64 bytes, one in four.
+  mutating func frame() -> CANFrame {
+    let sparse = next() & 1 == 0
+    func word(_ value: UInt64, _ mask: UInt64, _ other: UInt64) -> UInt64 { sparse ? value & mask & other : value }
+    var frame = CANFrame(id: .standard(1), length: UInt8(next() % 9), head: word(next(), next(), next()))
+    if next() % 4 == 0 {
+      frame.flags = .fd
+      frame.length = 64
+      frame.head = word(next(), next(), next())
+      for index in 8..<64 { frame.setByte(index, UInt8(truncatingIfNeeded: word(next(), next(), next()))) }
+    }
+    return frame
+  }
+}
