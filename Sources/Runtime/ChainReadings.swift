@@ -35,7 +35,8 @@ extension Readings {
     for module in 0..<modules {
       missing += diagnosis.isUntrusted(module) ? perModule : diagnosis.openWires[module].nonzeroBitCount
     }
-    cellCounts[chain.index] = UInt16(clamping: (modules + extra) * perModule - missing)
+    // Too many and too few could make the right number.
+    cellCounts[chain.index] = UInt16(clamping: (modules + extra) * perModule - (extra > 0 ? 0 : missing))
   }
 }
 

@@ -43,7 +43,9 @@ public struct ChainLink: Sendable {
     var outcome: ChainMaster.Outcome?
     while now_us < end_us {
       switch master.step(now_us: now_us) {
-      case .wake: keep(3, nil)
+      case .wake:
+        chain.wake(now_us: now_us)
+        keep(3, nil)
       case .wait(let until): now_us = max(now_us + 1, min(end_us, until))
       case .send(let request):
         keep(0, request)

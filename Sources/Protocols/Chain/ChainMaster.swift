@@ -75,7 +75,8 @@ public struct ChainMaster: Sendable {
   private var outcome: Outcome?
   /// Nodes found by the last enumeration.
   public private(set) var found = 0
-  /// Whether a node behind the last one answered in the last enumeration (B only: C forwards both ways).
+  /// Whether a node behind the last one answered when it was last asked for: at the end of an enumeration and, while there is one, every
+  /// two seconds (B only: C forwards both ways).
   public private(set) var hasExtraNode = false
   /// What the last self-tests found.
   public private(set) var diagnosis = ChainDiagnosis()
@@ -93,8 +94,8 @@ public struct ChainMaster: Sendable {
   private enum Phase: Equatable, Sendable {
     case asleep, wakingAll, resetting, assigning(Int), configuring(Int, Int), idle, pausing, converting
     case reading(Int), checking(Int), ordering(Int, Int)
-    /// Behind the last node: its switch opens the way, somebody is asked for, the way is closed again.
-    case opening, looking, closing
+    /// Behind the last node: its switch opens the way, whoever sleeps there is woken and asked for, the way is closed again.
+    case opening, rousing, looking, closing
     /// Self-tests: which step of `DiagnosticStep.all`, how far it is, and at which node.
     case diagnosing(Int, Stage, Int)
   }
@@ -131,6 +132,7 @@ public struct ChainMaster: Sendable {
   private var renewAt: Int64 = 0
   private var isPaused = false
   private var nextDiagnosis: Int64 = 0
+  private var nextLook: Int64 = 0
   /// What the round under way has found so far; taken over at its end only.
   private var findings = ChainDiagnosis()
   /// Sums of the conversions of a step: module × 14 + register.
@@ -139,6 +141,8 @@ public struct ChainMaster: Sendable {
   private var hasTestedAll = false
   /// µs from one open-wire test to the next (§11, D).
   static let diagnosisPeriod: Int64 = 60_000_000
+  /// µs from one look for a node too many to the next (**D**): that it is gone has to be noticed.
+  static let lookPeriod: Int64 = 2_000_000
 
   /// A chain that has not been woken.
   public init(_ settings: Settings) { self.settings = settings }
@@ -196,12 +200,23 @@ public struct ChainMaster: Sendable {
     }
     trouble = nil
     if case .looking = phase {
-      // Nobody behind the last node: as it should be.
-      phase = .closing
-      return nil
+      switch fault {
+      case .silent where attempt > 0:
+        // Nobody behind the last node: as it should be.
+        hasExtraNode = false
+        phase = .closing
+        return nil
+      case .damaged, .unexpected:
+        // Whatever it was that answered: somebody is there.
+        hasExtraNode = true
+        phase = .closing
+        return nil
+      default: break
+      }
     }
     if attempt == 0 {
-      repeats &+= 1
+      // Silence behind the last node is asked for twice, and is no trouble.
+      if phase != .looking { repeats &+= 1 }
       return prepare(renewed(sent), answers: expected, now_us, isRepeat: true)
     }
     failed(fault, now_us)
@@ -261,6 +276,11 @@ public struct ChainMaster: Sendable {
       let last = settings.modules - 1
       let value = initialization(last, true) | (phase == .opening ? 0x10 : 0)
       return .send(prepare(writeRequest(ChainRegister.initialize, value, id: identifier(last)), answers: 1, now_us))
+    case .rousing:
+      // A node without an ID falls asleep after a minute (§4.1).
+      phase = .looking
+      notBefore = now_us + wakeTime
+      return .wake
     case .looking: return .send(prepare(readRequest(ChainRegister.initialize, 1, id: 0), answers: 1, now_us))
     case .idle:
       guard now_us >= nextScan else { return .wait(until: nextScan) }
@@ -402,7 +422,12 @@ public struct ChainMaster: Sendable {
       phase = .diagnosing(0, .enter, 0)
       return advance(now_us)
     }
-    guard isPaused else { return .wait(until: nextScan) }
+    guard isPaused else {
+      guard hasExtraNode, now_us >= nextLook else { return .wait(until: nextScan) }
+      // Until it is taken away.
+      phase = .opening
+      return advance(now_us)
+    }
     isPaused = false
     return .send(global(ChainRegister.systemConfiguration1, 0x9001 | 0x80))
   }
@@ -603,8 +628,10 @@ public struct ChainMaster: Sendable {
       // Somebody answers under ID 0: there is one more than was set.
       hasExtraNode = true
       phase = .closing
-    case .opening: phase = .looking
-    case .closing: startIdle(now_us)
+    case .opening: phase = .rousing
+    case .closing:
+      nextLook = now_us + ChainMaster.lookPeriod
+      startIdle(now_us)
     case .reading(let node): take(node, now_us)
     case .diagnosing(let step, _, let node): takeDiagnosis(step, node)
     case .checking(let node):

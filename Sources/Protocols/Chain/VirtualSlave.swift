@@ -42,6 +42,8 @@ public struct VirtualSlave: Sendable {
 
   /// µs from the start of a conversion to its data.
   public static let conversionTime: Int64 = 520
+  /// µs without an ID and without a message after which it sleeps (§4.1).
+  public static let sleepTimeout: Int64 = 60_000_000
   /// µs without a local message to a reset.
   public static let communicationTimeout: Int64 = 1_024_000
 
@@ -75,10 +77,19 @@ public struct VirtualSlave: Sendable {
     tag = 0
   }
 
+  /// Hears the wake pattern.
+  public mutating func wake(now_us: Int64) {
+    if clusterID == 0 { lastLocal = now_us }
+  }
+
   /// Hears a request. Calls `answer` for each frame it says.
   public mutating func hear(_ request: ChainFrame, now_us: Int64, _ answer: (ChainFrame) -> Void) {
     guard defect != .dead, request.generation == generation else { return }
-    if clusterID != 0, now_us - lastLocal > VirtualSlave.communicationTimeout { reset(at: now_us) }
+    if clusterID != 0, now_us - lastLocal > VirtualSlave.communicationTimeout {
+      reset(at: lastLocal + VirtualSlave.communicationTimeout)
+    }
+    // Asleep.
+    if clusterID == 0, now_us - lastLocal > VirtualSlave.sleepTimeout { return }
     guard request.isIntact, !request.isAnswer else {
       registers[0x23] = min(0xFF00, registers[0x23] &+ 0x100)
       registers[0x24] |= 1 << 9
@@ -213,6 +224,16 @@ public struct VirtualChain: Sendable {
 
   /// A chain of nodes.
   public init(_ nodes: [VirtualSlave]) { self.nodes = nodes }
+
+  /// Carries the wake pattern along.
+  public mutating func wake(now_us: Int64) {
+    var place = 0
+    while place < nodes.count, place != cutBefore {
+      nodes[place].wake(now_us: now_us)
+      guard nodes[place].forwards else { return }
+      place += 1
+    }
+  }
 
   /// Carries a request along and gives every answer to `answer`.
   public mutating func carry(_ request: ChainFrame, now_us: Int64, _ answer: (ChainFrame) -> Void) {

@@ -71,7 +71,9 @@ public struct VirtualPlant: Sendable {
   public mutating func receive(_ line: TapLine, now_us: Int64) {
     self.now_us = max(self.now_us, now_us)
     switch line {
-    case .wake(let chain): lines.append(.wake(chain))
+    case .wake(let chain):
+      chains[chain.index].wake(now_us: self.now_us)
+      lines.append(.wake(chain))
     case .request(let chain, let frame): carry(frame, chain)
     case .pdu(.command(let contactors, let sequence, let life)):
       guard !isSilent else { return }

@@ -13,19 +13,22 @@ struct JSONRenderer: FrameRenderer {
   private let tables = DigitTables.shared
   private var layouts: [RowLayout] = []
   private var names: [String] = []
+  /// Bytes: a bus may have any name.
+  private var longestName = 0
   private var time = TimeText()
 
   init(output: UnsafeMutablePointer<ByteBuffer>) { self.output = output }
 
   mutating func addBus(_ bus: BusID, named name: String, table: DecodeTable) {
     names.append(JSONText.quoted(name))
+    longestName = names.map(\.utf8.count).max() ?? 0
     layouts.append(layouts.first { $0.table === table } ?? RowLayout(table, JSONText.rows))
   }
 
   mutating func render(_ record: borrowing CANRecord, number: UInt64, slot: Int) {
     guard Int(record.bus.index) < layouts.count else { return }
     let layout = layouts[Int(record.bus.index)]
-    output.pointee.reserve(layout.longestMessage + layout.longestSignal * layout.mostSignals + 1024)
+    output.pointee.reserve(layout.longestMessage + layout.longestSignal * layout.mostSignals + longestName + 1024)
     begin(number: number, time: record.time, record.precision, bus: record.bus, record.direction)
     append(",\"id\":\"")
     let frame = record.frame

@@ -30,6 +30,9 @@ struct TextRenderer: FrameRenderer {
     busBase = busPool.base
   }
 
+  /// The most bytes of a line beside the values: a bus may have any name.
+  private var frontRoom = 768
+
   mutating func addBus(_ bus: BusID, named name: String, table: DecodeTable) {
     names.append(name)
     if let known = layouts.first(where: { $0.table === table }) {
@@ -44,12 +47,13 @@ struct TextRenderer: FrameRenderer {
     busPool.seal()
     busBase = busPool.base
     currentBus = .max
+    frontRoom = 768 + (busTexts.map { Int($0.count) }.max() ?? 0)
   }
 
   @inline(__always) mutating func render(_ record: borrowing CANRecord, number: UInt64, slot: Int) {
     if record.bus.index != currentBus { turn(to: record.bus) }
     guard let layout else { return }
-    output.pointee.reserve(layout.longestLine &+ 768)
+    output.pointee.reserve(layout.longestLine &+ frontRoom)
     let start = output.pointee.end
     var pen = time.put(record.time, record.precision, width: 10, tables: tables, at: start)
     pen = put(busText, of: busBase, at: pen)
@@ -67,7 +71,7 @@ struct TextRenderer: FrameRenderer {
 
   mutating func render(_ record: SideRecord, number: UInt64) {
     if record.bus.index != currentBus { turn(to: record.bus) }
-    output.pointee.reserve(256 + record.bytes.count * 3)
+    output.pointee.reserve(frontRoom + record.bytes.count * 3)
     let start = output.pointee.end
     var pen = time.put(record.time, record.precision, width: 10, tables: tables, at: start)
     pen = put(busText, of: busBase, at: pen)

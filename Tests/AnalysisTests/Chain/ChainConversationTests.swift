@@ -37,7 +37,9 @@ import Testing
     while now < microseconds {
       during(&chain, &master, now)
       switch master.step(now_us: now) {
-      case .wake: records.append(record(nil, kind: 3, at: now))
+      case .wake:
+        chain.wake(now_us: now)
+        records.append(record(nil, kind: 3, at: now))
       case .wait(let until): now = max(now + 1, min(microseconds, until))
       case .send(let frame):
         records.append(record(frame, kind: 0, at: now))

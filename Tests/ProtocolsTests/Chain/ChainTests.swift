@@ -13,6 +13,8 @@ struct ChainRig {
   var outcomes: [ChainMaster.Outcome] = []
   /// Damages an answer: index of the answer → bits.
   var noise: (Int) -> UInt64 = { _ in 0 }
+  /// Whether the answer to a request is damaged.
+  var spoils: (ChainFrame) -> Bool = { _ in false }
   var isMute = false
   var answers = 0
 
@@ -38,7 +40,9 @@ struct ChainRig {
     let end = now + microseconds
     while now < end {
       switch master.step(now_us: now) {
-      case .wake: wakes += 1
+      case .wake:
+        chain.wake(now_us: now)
+        wakes += 1
       case .wait(let until): now = max(now + 1, min(end, until))
       case .send(let frame):
         frames.append(frame)
@@ -46,8 +50,9 @@ struct ChainRig {
         master.receive(frame)
         var heard: [ChainFrame] = []
         chain.carry(frame, now_us: now) { heard.append($0) }
+        let isSpoilt = spoils(frame)
         for answer in heard {
-          master.receive(answer.damaged(noise(answers)))
+          master.receive(answer.damaged(isSpoilt ? 4 : noise(answers)))
           answers += 1
         }
         now += 25 * Int64(1 + heard.count)
@@ -183,7 +188,7 @@ struct Random {
   func aChainIsWokenNumberedAndRead(size: (Int, Int), generation: ChainGeneration) {
     var rig = ChainRig(modules: size.0, cells: size.1, generation: generation)
     rig.run(1_000_000)
-    #expect(rig.wakes == size.0 && rig.master.found == size.0)
+    #expect(rig.wakes == size.0 + (generation == .b ? 1 : 0) && rig.master.found == size.0)
     #expect(rig.outcomes.count >= 3 && rig.outcomes.allSatisfy { $0 == .complete }, "\(rig.outcomes.prefix(3))")
     for node in 0..<size.0 {
       #expect(rig.chain.nodes[node].clusterID == UInt8(node + 1))
@@ -270,6 +275,27 @@ struct Random {
     var whole = ChainRig(modules: 2)
     whole.run(1_000_000)
     #expect(!whole.master.hasExtraNode)
+    // As long as it is there it is asked for, and that it is gone is noticed.
+    rig.run(3_000_000)
+    #expect(rig.master.hasExtraNode && rig.outcomes.allSatisfy { $0 == .complete })
+    let third = rig.chain.nodes.removeLast()
+    rig.run(4_000_000)
+    #expect(!rig.master.hasExtraNode && rig.outcomes.allSatisfy { $0 == .complete })
+    // One that has slept since long ago is woken; an answer that is damaged is an answer.
+    var late = ChainRig(modules: 2, nodes: 3)
+    late.now = 90_000_000
+    late.run(1_000_000)
+    #expect(late.master.hasExtraNode && late.chain.nodes[2].clusterID == 0 && third.clusterID == 0)
+    var noisy = ChainRig(modules: 2, nodes: 3)
+    // Each node is asked for under ID 0, and then whoever is behind them.
+    var asked = 0
+    noisy.spoils = { request in
+      guard request.command == .read, request.clusterID == 0 else { return false }
+      asked += 1
+      return asked == 3
+    }
+    noisy.run(1_000_000)
+    #expect(noisy.master.hasExtraNode)
     var short = ChainRig(modules: 3, nodes: 2)
     short.run(1_000_000)
     #expect(short.outcomes.allSatisfy { $0 == .failed(.silent(module: 2)) } && short.master.found == 2)

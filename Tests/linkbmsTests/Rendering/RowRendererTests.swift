@@ -33,6 +33,23 @@ import Testing
     }
   }
 
+  /// A bus may have any name: room is made for it wherever a line begins.
+  @Test(arguments: [0, 100, 700, 900, 1000, 1100, 1300, 2000, 5000, 60_000]) func longNamesOfBusesHaveRoom(length: Int) throws {
+    let table = try #require(Self.tables.max { $0.signals.count < $1.signals.count })
+    let name = String(repeating: "n", count: length)
+    var frame = CANFrame(id: .standard(1), length: 8, head: 0x0102_0304_0506_0708)
+    frame.flags = []
+    for slot in table.slots.indices.prefix(20) {
+      var json = Rows<JSONRenderer>(table, name)
+      var text = Rows<TextRenderer>(table, name)
+      defer {
+        json.free()
+        text.free()
+      }
+      #expect(json.text(frame, slot).contains("\"bus\":\"\(name)\",") && text.text(frame, slot).contains("  \(name)"))
+    }
+  }
+
   private func checkJSON(_ text: String, _ table: DecodeTable, _ frame: CANFrame, _ slot: Int, _ told: String) throws {
     let row = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(told): \(text)")
     let signals = try #require(row["signals"] as? [String: [String: Any]], "\(told): \(text)")
@@ -55,7 +72,13 @@ import Testing
       found[name] = "\(value.map { String($0) } ?? "null") \(unit) \(label)"
     }
     #expect(found == expected && row["flags"] as? [String] == flags, "\(told): \(text)")
-    #expect(row["bus"] as? String == "can\"0" && row["fd"] as? Bool == frame.flags.contains(.fd), "\(told): \(text)")
+    let message = table.dissection.messages[table.messageIndex(ofSlot: slot)]
+    var data = ""
+    for index in 0..<frame.payloadLength { data += ValueText.hexByte(frame.byte(index)) }
+    let front = [row["bus"], row["id"], row["data"], row["message"], row["protocol"], row["sender"]].map { $0 as? String }
+    #expect(
+      front == ["can\"0", "001", data, message.name, message.protocolName, message.sender?.rawValue], "\(told): \(text)")
+    #expect(row["fd"] as? Bool == frame.flags.contains(.fd) && row["n"] as? Int == 7, "\(told): \(text)")
   }
 
   private func checkCSV(_ text: String, _ table: DecodeTable, _ frame: CANFrame, _ slot: Int, _ told: String) {
@@ -76,7 +99,9 @@ import Testing
     }
     let fronts = zip(rows, tails).map { row, tail in row.hasSuffix(tail) ? String(row.dropLast(tail.count)) : "another tail: \(row)"
     }
-    #expect(rows.count == tails.count && Set(fronts).count == 1 && fronts[0].hasPrefix("7,"), "\(told): \(text)")
+    let message = table.dissection.messages[table.messageIndex(ofSlot: slot)]
+    let front = "7,,\"can\"\"0\",,001,\(message.protocolName ?? ""),\(message.name),\(message.sender?.rawValue ?? ""),"
+    #expect(rows.count == tails.count && Set(fronts) == [front], "\(told): \(text)")
   }
 }
 
@@ -85,9 +110,9 @@ private struct Rows<Renderer: RowRenderer> {
   private let output = makeOutput(capacity: 256)
   private var renderer: Renderer
 
-  init(_ table: DecodeTable) {
+  init(_ table: DecodeTable, _ name: String = "can\"0") {
     renderer = Renderer(output: output)
-    renderer.addBus(BusID(0), named: "can\"0", table: table)
+    renderer.addBus(BusID(0), named: name, table: table)
   }
 
   mutating func text(_ frame: CANFrame, _ slot: Int) -> String {
@@ -101,12 +126,15 @@ private struct Rows<Renderer: RowRenderer> {
   func free() { freeOutput(output) }
 }
 
-/// What JSON and CSV have in common for these tests.
+/// What the renderers have in common for these tests.
 private protocol RowRenderer: FrameRenderer {
   init(output: UnsafeMutablePointer<ByteBuffer>)
 }
 extension JSONRenderer: RowRenderer {}
 extension CSVRenderer: RowRenderer {}
+extension TextRenderer: RowRenderer {
+  init(output: UnsafeMutablePointer<ByteBuffer>) { self.init(output: output, style: TextStyle(usesColour: false)) }
+}
 
 private struct Chance {
   var state: UInt64
