@@ -1,5 +1,5 @@
 // The entry that libFuzzer calls. `tools/fuzz` compiles this file together with the sources of Bus, Protocols, Formats and Analysis and the
-// parsers of HostIO's live ports as one module, so it imports none of them.
+// parsers of HostIO's live ports and the renderers of `decode` as one module, so it imports none of them.
 import Glibc
 
 /// Swallows records; what matters is that getting them does not crash.
@@ -13,7 +13,7 @@ struct FuzzSink: RecordSink {
 
 /// Which parser a run is about: `FUZZ_TARGET` says.
 enum FuzzSubject: String {
-  case captures, dbc, sidecar, filter, gzip, config, link, ports
+  case captures, dbc, sidecar, filter, gzip, config, link, ports, rows
 
   static let chosen: FuzzSubject = getenv("FUZZ_TARGET").flatMap { FuzzSubject(rawValue: String(cString: $0)) } ?? .captures
 
@@ -27,6 +27,7 @@ enum FuzzSubject: String {
     case .config: config(input)
     case .link: FuzzLink.run(input)
     case .ports: FuzzPorts.run(input)
+    case .rows: FuzzRows.run(input)
     }
   }
 
