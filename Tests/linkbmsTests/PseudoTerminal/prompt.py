@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -64,6 +65,14 @@ class Session:
         self.child.send(line)
         self.expect(line)
         return self.send("\r")
+
+    def running(self):
+        """Waits until the terminal is a command's: while a line is typed Ctrl-C is a key, and one that comes too early stays one."""
+        until = time.monotonic() + 8 * PATIENCE
+        while termios.tcgetattr(self.child.child_fd)[6][termios.VINTR] != b"\x03":
+            assert time.monotonic() < until, "no command has begun"
+            time.sleep(0.005)
+        return self
 
     def status(self):
         self.child.expect(pexpect.EOF)
@@ -226,8 +235,8 @@ def control_c_stops_a_command_and_keeps_the_next_keys(home):
     session = Session(home)
     session.prompt()
     for number in range(20):
-        session.enter("sleep 60")
-        time.sleep(0.05)
+        session.enter("sleep 60").running()
+        time.sleep(0.02)
         # In one go: what is typed right behind Ctrl-C is the next command.
         session.send(f"\x03echo kept-$?-{number}\r")
         session.child.expect(rf"[\r\n]kept-\d+-{number}\r")
