@@ -3,6 +3,7 @@ import Bus
 import Formats
 import Foundation
 import Protocols
+import Simulation
 import Testing
 
 @testable import linkbms
@@ -137,15 +138,11 @@ extension TextRenderer: RowRenderer {
 }
 
 private struct Chance {
-  var state: UInt64
+  private var random: SplitMix64
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
+  init(state: UInt64) { random = SplitMix64(seed: state) }
+
+  private mutating func next() -> UInt64 { random.next() }
 
   /// Few bits as often as many: labels and flags stand at small values. Of 64 bytes, one in four.
   mutating func frame() -> CANFrame {
