@@ -56,6 +56,12 @@ public enum FileNames {
     return String(cString: path)
   }
 
+  /// The same file named from the root: what is written down for a program that starts in another folder.
+  public static func absolute(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let currentFolder else { return path }
+    return (currentFolder == "/" ? "" : currentFolder) + "/" + (path.hasPrefix("./") ? String(path.dropFirst(2)) : path)
+  }
+
   /// Makes another folder the current one.
   public static func enter(_ folder: String) throws(OutputError) {
     guard chdir(folder) == 0 else { throw .failed(errno: errno) }

@@ -49,10 +49,10 @@ struct PagesOptions: ParsableArguments {
   /// What was given, by option, for a unit file.
   var given: [(option: String, value: String?)] {
     [
-      ("--http", http), ("--tls-certificate", tls.tlsCertificate), ("--mdns", mdns), ("--history", history),
+      ("--http", http), ("--tls-certificate", tls.tlsCertificate.map(FileNames.absolute)), ("--mdns", mdns), ("--history", history),
       ("--mqtt", mqtt.broker),
       ("--mqtt-user", mqtt.mqttUser),
-      ("--mqtt-ca", mqtt.mqttCa),
+      ("--mqtt-ca", mqtt.mqttCa.map(FileNames.absolute)),
       ("--mqtt-name", mqttName == "master" ? nil : mqttName), ("--mqtt-queue", mqttQueue),
     ]
   }
@@ -61,7 +61,12 @@ struct PagesOptions: ParsableArguments {
   var secrets: [(option: String, path: String)] {
     [
       ("--tls-key", tls.tlsKey), ("--mqtt-password-file", mqtt.mqttPasswordFile), ("--setup-password-file", setupPasswordFile),
-    ].compactMap { option, path in path.map { (option, $0) } }
+    ].compactMap { option, path in path.map { (option, FileNames.absolute($0)) } }
+  }
+
+  /// Files that are written to. A history in a database of the network is none.
+  var written: [(option: String, path: String?)] {
+    [("--history", history.flatMap { $0.contains("://") ? nil : $0 }), ("--mqtt-queue", mqttQueue)]
   }
 
   func validate() throws {

@@ -79,6 +79,7 @@ struct BusWatch: Sendable {
     prepareLimits(book)
   }
 
+  private var optional: Set<Int> = []
   private var gapLimits: [Int: Int64] = [:]
   private var nearLimits: [Int: Int64] = [:]
   private var nominal: [Int: Int64] = [:]
@@ -86,6 +87,7 @@ struct BusWatch: Sendable {
   /// Nominal periods by message, from what is sent unasked and what is asked for.
   private mutating func prepareLimits(_ book: RuleBook) {
     guard let link else { return }
+    optional = link.optionalMessages
     let near = book.threshold(.R09b, "near", for: link.definition.protocolName)
     nominal = link.periods
     for (message, period) in nominal {
@@ -123,9 +125,9 @@ struct BusWatch: Sendable {
     var isPrimary = true
     if meaning.hasAddress {
       // Two batteries on one bus have two sets of values: the first is followed.
-      if primary < 0 { primary = Int16(meaning.address) }
-      isPrimary = Int16(meaning.address) == primary
-      address(meaning.address, mark)
+      if primary < 0, !meaning.isOptional { primary = Int16(meaning.address) }
+      isPrimary = primary < 0 || Int16(meaning.address) == primary
+      if !meaning.isOptional { address(meaning.address, mark) }
     }
     watcher.take(
       head, message: message, isFromInverter: meaning.isFromInverter, mark: .init(record: number, time_us: mark.time / 1000))
@@ -207,6 +209,7 @@ struct BusWatch: Sendable {
     if slot >= 0 { facts.know(slots[slot], messages[Int(slots[slot].message)]) }
     if slot >= 0, let link {
       let message = Int(link.dissection.plan.slots[slot].message)
+      if optional.contains(message) { facts.isNotNeeded() }
       facts.gapLimit = gapLimits[message] ?? .max
       facts.nearLimit = nearLimits[message] ?? 0
       if let period = nominal[message] {
@@ -320,6 +323,20 @@ extension Quantity {
 }
 
 extension CompiledLink {
+  /// Messages that no answer needs, such as names. There are senders whose names keep address 0 while everything else has another, and
+  /// their links work (pylontech-hv.md §4.12).
+  var optionalMessages: Set<Int> {
+    guard let battery = handshake.battery else { return [] }
+    var optional: Set<Int> = []
+    var needed: Set<Int> = []
+    for answer in battery.answers {
+      let messages = battery.emissions[answer.emissions].map { Int($0.message) }
+      needed.formUnion(messages.dropLast(answer.optionalCount))
+      optional.formUnion(messages.suffix(answer.optionalCount))
+    }
+    return optional.subtracting(needed)
+  }
+
   /// The nominal time from one frame to the next, ns, by message: of what is sent unasked, and of answers to what is asked regularly.
   var periods: [Int: Int64] {
     var periods: [Int: Int64] = [:]

@@ -52,6 +52,8 @@ struct IDFacts: Sendable {
     var isFromInverter = false
     /// Whether it is one battery's of several.
     var hasAddress = false
+    /// Whether no answer needs it: its address says nothing of the battery's.
+    var isOptional = false
     var address: UInt8 = 0
     /// Whether everything of a cycle is known once it came.
     var endsCycle = false
@@ -71,6 +73,9 @@ struct IDFacts: Sendable {
     self.id = id
     self.slot = slot
   }
+
+  /// No answer needs it.
+  mutating func isNotNeeded() { meaning.isOptional = true }
 
   /// What the plan says of it.
   mutating func know(_ slot: MessageSlot, _ watched: WatchedMessage) {

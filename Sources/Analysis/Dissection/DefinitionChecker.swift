@@ -178,7 +178,11 @@ public enum DefinitionChecker {
         let (encoded, issues) = encoder.frame(
           sample.message, values: sample.expect, address: place.hasAddress ? place.address : nil, length: Int(frame.length))
       else { return }
-      for issue in issues { note(.sampleEncode, sample.line, "\(sample.frame): \(issue)") }
+      for issue in issues {
+        // A byte that is no character stands with four in a sample: whether a text is the frame's own was told above.
+        if case .tooLong = issue { continue }
+        note(.sampleEncode, sample.line, "\(sample.frame): \(issue)")
+      }
       if encoded.id != frame.id { note(.sampleEncode, sample.line, "\(sample.frame): encodes under another ID") }
       for (name, _) in sample.expect {
         let range = Int(table.slots[slot].first)..<Int(table.slots[slot].end)

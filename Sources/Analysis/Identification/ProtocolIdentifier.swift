@@ -164,11 +164,9 @@ public struct ProtocolIdentifier: Sendable {
   private func odd(_ score: ReadingScore, _ best: EvidenceScore, _ result: inout BusIdentification) {
     let definition = best.definition
     let candidates = definition.sidecar.variants.filter { ($0.ids == nil) == (best.idVariant == nil) }
-    guard
-      let nearest = candidates.min(by: {
-        score.differences(from: $0, of: definition).count < score.differences(from: $1, of: definition).count
-      })
-    else { return }
+    // Of those that differ in as much the first of the file: they stand there as they are met.
+    let distances = candidates.map { (variant: $0, distance: score.differences(from: $0, of: definition).count) }
+    guard let nearest = distances.min(by: { $0.distance < $1.distance })?.variant else { return }
     let differences = score.differences(from: nearest, of: definition)
     result.variant = nearest.name
     result.readings = differences

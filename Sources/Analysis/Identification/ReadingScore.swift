@@ -83,23 +83,32 @@ struct ReadingScore {
   }
 
   func fit(of variant: Sidecar.Variant, _ definition: Definition) -> Fit {
-    var wanted: [String: String] = [:]
-    for reading in definition.sidecar.readings { wanted[reading.name] = definition.option(of: reading, in: variant.readings)?.name }
-    guard let own = trials.first(where: { $0.choice == wanted }), let best = trials.first(where: { $0.choice == choice }) else {
+    guard let own = trial(of: variant, definition), let best = trials.first(where: { $0.choice == choice }) else {
       return .worse
     }
     if own.values == best.values { return .same }
     return own.score >= best.score - 1e-9 ? .tied : .worse
   }
 
-  /// How far a variant is from the best choice: dimensions that differ and matter.
+  /// How far a variant is from the best choice: dimensions that differ and matter. The sign of what has no offset, say, is no difference.
   func differences(from variant: Sidecar.Variant, of definition: Definition) -> [String: String] {
     var result: [String: String] = [:]
+    let winner = trials.first { $0.choice == choice }
     for reading in definition.sidecar.readings {
       let own = definition.option(of: reading, in: variant.readings)?.name
-      if let best = choice[reading.name], best != own { result[reading.name] = best }
+      guard let best = choice[reading.name], best != own else { continue }
+      var other = choice
+      other[reading.name] = own
+      if let winner, let same = trials.first(where: { $0.choice == other }), same.values == winner.values { continue }
+      result[reading.name] = best
     }
     return result
+  }
+
+  private func trial(of variant: Sidecar.Variant, _ definition: Definition) -> Trial? {
+    var wanted: [String: String] = [:]
+    for reading in definition.sidecar.readings { wanted[reading.name] = definition.option(of: reading, in: variant.readings)?.name }
+    return trials.first { $0.choice == wanted }
   }
 
   /// Every combination, first options first, so that a tie goes to the definition as it stands.

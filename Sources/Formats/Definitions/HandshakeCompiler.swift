@@ -289,6 +289,9 @@ public struct CompiledLink: Sendable {
   /// What the handshake refers to and is not there.
   public let problems: [DefinitionProblem]
 
+  /// The addresses that a battery can have; `nil` where no ID carries one.
+  public var addresses: ClosedRange<UInt8>? { dissection.plan.slots.addresses }
+
   /// One end of the link.
   public func session(_ side: Session.Side, address: UInt8? = nil) -> Session? {
     Session(dissection.plan, handshake, side: side, address: address ?? self.address)

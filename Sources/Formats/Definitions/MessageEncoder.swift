@@ -13,6 +13,10 @@ public struct MessageEncoder: Sendable {
     case notSelected(String)
     /// A text for a signal that is none, or the reverse.
     case wrongKind(String)
+    /// A text of more than so many bytes.
+    case tooLong(signal: String, bytes: Int)
+    /// No ID of the message carries that address: the lowest was taken. `known` is what they carry, `nil` for none.
+    case noSuchAddress(UInt8, known: ClosedRange<UInt8>?)
   }
 
   private let dissection: DissectionPlan
@@ -30,7 +34,8 @@ public struct MessageEncoder: Sendable {
   ) -> (frame: CANFrame, issues: [Issue])? {
     let plan = dissection.plan
     let candidates = plan.slots.filter { dissection.messages[Int($0.message)].name == message }
-    guard let slot = candidates.first(where: { address == nil || $0.address == address }) ?? candidates.first else { return nil }
+    let wanted = address.flatMap { number in candidates.first { $0.hasAddress && $0.address == number } }
+    guard let slot = wanted ?? candidates.first else { return nil }
     let layout = plan.messages[Int(slot.message)]
     let range = Int(layout.firstSignal)..<Int(layout.firstSignal + layout.signalCount)
     var frame = CANFrame()
@@ -38,6 +43,7 @@ public struct MessageEncoder: Sendable {
     frame.length = UInt8(clamping: length ?? Int(layout.length))
     if frame.length > 8 { frame.flags = .fd }
     var issues: [Issue] = []
+    if let address, wanted == nil { issues.append(.noSuchAddress(address, known: candidates.addresses)) }
     for (name, value) in values {
       guard let index = range.first(where: { dissection.signals[$0].name == name }) else {
         issues.append(.unknownSignal(name))
@@ -60,7 +66,11 @@ public struct MessageEncoder: Sendable {
     let info = dissection.signals[index]
     switch value {
     case .text(let text):
-      if info.isText { return .success((ascii(text, plan), nil)) }
+      if info.isText {
+        let bytes = Int(plan.width) / 8
+        if text.utf8.count > bytes { return .failure(.tooLong(signal: info.name, bytes: bytes)) }
+        return .success((ascii(text, plan), nil))
+      }
       guard let labelled = info.labels.first(where: { $0.value == text })?.key else { return .failure(.wrongKind(info.name)) }
       return .success((UInt64(bitPattern: labelled) & plan.mask, nil))
     case .number(let number):
@@ -106,5 +116,17 @@ public struct MessageEncoder: Sendable {
     word = word & ~(plan.mask << UInt64(plan.shift)) | (bits & plan.mask) << UInt64(plan.shift)
     if plan.isBigEndian { word = word.byteSwapped }
     for index in 0..<8 { frame.setByte(Int(plan.byteOffset) + index, UInt8(truncatingIfNeeded: word >> UInt64(index * 8))) }
+  }
+}
+
+extension Sequence<MessageSlot> {
+  /// The addresses that their IDs carry; `nil` where they carry none.
+  var addresses: ClosedRange<UInt8>? {
+    var range: ClosedRange<UInt8>?
+    for slot in self where slot.hasAddress {
+      let known = range ?? slot.address...slot.address
+      range = Swift.min(known.lowerBound, slot.address)...Swift.max(known.upperBound, slot.address)
+    }
+    return range
   }
 }

@@ -4,26 +4,29 @@ private import CPorts
 public struct PortAdvice: Sendable, Equatable {
   /// One of what comes: "line".
   public var unit: String
-  /// What it should be: "slcan".
-  public var expected: String
+  /// What is said of one that is something else: "no slcan".
+  public var denial: String
   /// What to look at where it is not.
   public var question: String
   /// Why so little may wait in the kernel, and what changes that; `nil` where it is as much as was wanted.
   public var room: String?
+  /// How many that are something else are worth a word; `nil` = as many as are no noise any more.
+  public var many: UInt64?
 
   /// What is true of any bus, unless said otherwise.
+  /// - Parameter expected: what it should be: "slcan".
   public init(
     unit: String = "message", expected: String = "frame", question: String = "who else speaks there?", room: String? = nil
   ) {
     self.unit = unit
-    self.expected = expected
+    denial = "no \(expected)"
     self.question = question
     self.room = room
   }
 
   /// Says that so much of what came was something else.
   public func malformed(_ count: UInt64) -> String {
-    "\(count) \(unit)\(count == 1 ? " was" : "s were") no \(expected): \(question)"
+    "\(count) \(unit)\(count == 1 ? " was" : "s were") \(denial): \(question)"
   }
 }
 

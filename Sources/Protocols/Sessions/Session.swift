@@ -86,6 +86,9 @@ public struct Session: Sendable {
   /// Where the conversation stands.
   public var phase: LinkPhase { role.states[state].phase }
 
+  /// Whether any frame of the other side's was heard at all: what is sent unasked goes out to nobody as well.
+  public var hasHeardPeer: Bool { lastHeard.contains { $0 != .min } }
+
   /// Whether any frame of the other side's was heard within the last so many µs.
   public func hasHeard(within_us: Int64, now_us: Int64) -> Bool {
     for time in lastHeard where time != .min && now_us - time <= within_us { return true }

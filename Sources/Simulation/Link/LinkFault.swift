@@ -48,6 +48,14 @@ public struct LinkFault: Sendable, Equatable {
 }
 
 extension LinkFault.Kind {
+  /// Whether its amount is a share of the frames, 0 to 1.
+  public var isShare: Bool {
+    switch self {
+    case .dropped, .duplicated, .corrupted: true
+    default: false
+    }
+  }
+
   /// What a fault does where nobody said how much.
   public var usualAmount: Double {
     switch self {

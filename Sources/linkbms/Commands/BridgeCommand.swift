@@ -54,7 +54,7 @@ struct BridgeCommand: LiveCommand {
       ports[0].close()
       throw error
     }
-    let context = JobContext("bridge \(first) \(second)", ports)
+    let context = JobContext("bridge \(first) \(second)", NamedPort.distinct(ports, [first, second]))
     context.sendsOn = oneWay ? [second] : [first, second]
     context.duration_ns = time
     return BridgeJob(context, rules, isOneWay: oneWay)

@@ -46,7 +46,8 @@ struct CaptureCommand: LiveCommand {
   var duration: String?
   @Option(help: ArgumentHelp("Go on in a new file after so much or so long: 100M, 1h.", valueName: "size|time"))
   var rotate: String?
-  @Option(help: ArgumentHelp("Keep so many files of --rotate, the latest.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("Keep so many files of --rotate, the latest; those of earlier starts count, as in run.", valueName: "n"))
   var keep: Int?
   @Option(name: [.customShort("f"), .long], help: ArgumentHelp("Only IDs that pass candump's filter words.", valueName: "word"))
   var filter: [String] = []
@@ -64,6 +65,7 @@ struct CaptureCommand: LiveCommand {
 
   func validate() throws {
     guard !interfaces.isEmpty else { throw ValidationError("expected a live bus, for example can0") }
+    if let count, count == 0 { throw ValidationError("--count: found 0, expected 1 or more") }
     if rotate != nil, write == nil { throw ValidationError("--rotate: needs --write FILE") }
     if let keep {
       guard keep > 0 else { throw ValidationError("--keep: found \(keep), expected 1 or more") }
@@ -91,6 +93,8 @@ struct CaptureCommand: LiveCommand {
     let site = try site(library)
     let book = try RuleBookFile.read(definitions.dissectors)
     let target = try target()
+    // Now and not when a trigger has come after a night.
+    if !conditions.isEmpty { try TriggerBundle.check(self.bundle) }
     let context = JobContext(
       "capture \(interfaces.joined(separator: " "))", try world.live.listen(interfaces, taps: true))
     context.duration_ns = duration_ns
@@ -168,7 +172,7 @@ struct TriggerBundle {
     }
     guard frames > 0 else { return "nothing to save: no frame was heard around the trigger (\(reason))" }
     let diagnosis = diagnosis(kept, ProtocolIdentifier(library).identify(census))
-    let zip = try freeName()
+    let zip = try TriggerBundle.freeName(name)
     do throws(WorldError) { try DiagnosisBundle.write(kept, buses: buses, diagnosis, site, library, to: zip) } catch {
       FileNames.remove(zip)
       throw error
@@ -188,18 +192,12 @@ struct TriggerBundle {
     return run.diagnose()
   }
 
-  /// A name that nothing has: from now on an empty file has it, so that nobody else takes it.
-  private func freeName() throws(WorldError) -> String {
-    for number in 1..<1_000_000 {
-      let path = Rotation.name(name + ".zip", number)
-      do throws(OutputError) {
-        if let file = try ByteOutput(newFile: path) {
-          file.close()
-          return path
-        }
-      } catch { throw WorldError(error, writing: path) }
-    }
-    throw WorldError(message: "\(name): every number up to 999999 is taken: name another bundle")
+  /// Finds out whether bundles of this name can be written.
+  static func check(_ name: String) throws(WorldError) { FileNames.remove(try freeName(name)) }
+
+  /// A name that nothing has: from now on an empty file has it.
+  private static func freeName(_ name: String) throws(WorldError) -> String {
+    try OutputFile.takeFirstFree { Rotation.name(name + ".zip", $0) }
   }
 }
 

@@ -90,12 +90,20 @@ struct DiagnoseCommand: LiveCommand {
     let site = try siteFacts(library, book)
     let explained = try explained(book)
     let known = try knownGood(library, in: &world)
+    // Now and not when everything has been heard.
+    for name in [report, annotate, bundle].compactMap(\.self) { try OutputFile.check(name) }
     let context = try live.context("diagnose", in: &world)
     let isJSON = ReportFormat.isJSON(format, in: world)
     let style = TextStyle(usesColour: world.terminal.usesColour)
     let columns = world.terminal.isTerminal ? world.terminal.columns : 100
-    // What is cut or annotated at the end has to be kept until then.
-    let heard = (annotate ?? bundle).map { $0 + ".heard.pcapng" }
+    // What is cut or annotated at the end has to be kept until then. Nobody named this file: where a killed program has left one,
+    // it is another.
+    let heard = try (annotate ?? bundle).map { name throws(WorldError) in
+      try OutputFile.takeFirstFree { number in
+        let path = name + ".heard.pcapng"
+        return number == 1 ? path : Rotation.name(path, number - 1)
+      }
+    }
     let file = try heard.map { name throws(WorldError) in
       try CaptureFile(name, .pcapng, buses: context.ports.map(\.name), rotation: nil, .now)
     }

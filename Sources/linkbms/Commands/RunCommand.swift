@@ -40,7 +40,10 @@ struct RunCommand: ToolCommand {
           "linkbms run --config bms.yaml --can can0 --chain tap+tcp://tap:2000 --record run.pcapng --rotate 100M --keep 50",
           "the latest 5 GB of what passes"
         ),
-        ("linkbms run --config /etc/linkbms.yaml --can can0 --chain tap+tcp://tap:2000 --print-unit", "a unit for systemd"),
+        (
+          "linkbms run --config /var/lib/linkbms/bms.yaml --can can0 --chain tap+tcp://tap:2000 --http :80 --history history.sqlite --print-unit",
+          "a unit for systemd; what it writes is in /var/lib/linkbms"
+        ),
       ]))
 
   @Option(help: ArgumentHelp("The controller's configuration.", valueName: "file"), completion: .file(extensions: ["yaml"]))
@@ -88,7 +91,7 @@ struct RunCommand: ToolCommand {
       try world.print(
         ServiceUnit.text(
           arguments: try unitArguments(), secrets: pages.secrets, usesGPIO: usesGPIO, port: port,
-          ports: [system.can, system.can2].compactMap { $0 }))
+          ports: [system.can, system.can2].compactMap { $0 }, written: written))
       return .done
     }
     try system.checkArmed(world.live)
@@ -296,6 +299,14 @@ struct RunCommand: ToolCommand {
     return reading.gpio != nil || reading.gpioProblem != nil
   }
 
+  /// What the service writes, by option.
+  private var written: [(option: String, path: String)] {
+    var written: [(option: String, path: String?)] = [("--state", state), ("--record", system.record)] + pages.written
+    // What is changed on the pages is saved there.
+    if pages.http != nil { written.append(("--config", config.map(FileNames.absolute))) }
+    return written.compactMap { option, path in path.map { (option, $0) } }
+  }
+
   private func unitArguments() throws -> [String] {
     var words = ["run"]
     let usual = try SystemOptions.parse([])
@@ -304,12 +315,11 @@ struct RunCommand: ToolCommand {
     let isUnlimited = system.record != nil && system.rotate == nil
     let rotate: String? = isUnlimited ? ServiceUnit.recording.rotate : system.rotate
     let keep: Int? = isUnlimited ? ServiceUnit.recording.keep : system.keep
-    // Under a unit only this folder may be written to.
-    let state = state ?? "/var/lib/linkbms/state"
+    let state = state ?? ServiceUnit.folder + "/state"
     for (option, value) in [
-      ("--config", config), ("--state", state as String?), ("--can", system.can), ("--can2", system.can2),
+      ("--config", config.map(FileNames.absolute)), ("--state", state as String?), ("--can", system.can), ("--can2", system.can2),
       ("--pdu", system.pdu),
-      ("--simulate", simulate), ("--record", system.record), ("--rotate", rotate), ("--keep", keep.map { String($0) }),
+      ("--simulate", simulate.map(FileNames.absolute)), ("--record", system.record), ("--rotate", rotate), ("--keep", keep.map { String($0) }),
       ("--variant", system.variant),
       ("--deadline", deadline), ("--speed", speed), ("--for", length),
     ] {

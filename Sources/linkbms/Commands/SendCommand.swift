@@ -45,6 +45,7 @@ struct SendCommand: LiveCommand {
   private func wanted(in world: inout some World) throws(WorldError) -> CANFrame {
     if let plain = try FrameWords.frame(frame) {
       if let value = values.first { throw WorldError(message: "found \"\(value)\", expected nothing behind \(frame)") }
+      if let address { throw WorldError(message: "--address: found \(address), expected none: \(frame) says its ID itself") }
       return plain
     }
     let dissection = try LiveOptions.dissection(definitions, in: &world)

@@ -90,6 +90,7 @@ struct VirtualOptions: ParsableArguments {
       throw WorldError(
         message: "--profile: \(profile): the definition does not say how its \(name) behaves; expected one with a handshake")
     }
+    try BatteryAddress.check(address, link)
     let context = JobContext("virtual \(name) \(profile) on \(interface)", [try world.live.openToSend(interface)])
     context.sendsOn = [interface]
     context.duration_ns = duration_ns

@@ -131,43 +131,75 @@ enum PlantOrder {
       plant.setLoad(amperes)
       return "load \(amperes) A"
     }
-    guard let kind = fault(order, Array(words.dropFirst())) else {
-      return "\"\(text)\" is no order: expected one of those that 'linkbms help virtual slaves' lists"
-    }
-    plant.begin(kind)
-    return "fault: \(text)"
+    do throws(WorldError) {
+      guard let kind = try fault(order, Array(words.dropFirst()), plant.scenario) else {
+        return "\"\(text)\" is no order: expected one of those that 'linkbms help virtual slaves' lists"
+      }
+      plant.begin(kind)
+      return "fault: \(text)"
+    } catch { return "\(order): \(error.message)" }
   }
 
-  private static func fault(_ order: String, _ words: [String]) -> Fault.Kind? {
-    let (chain, module) = place(words.first ?? "1") ?? (.bms1, 0)
-    let second = words.count > 1 ? Int(words[1]) : nil
-    let number = words.last.flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil }
+  /// - Returns: `nil` for what is no order.
+  private static func fault(_ order: String, _ words: [String], _ scenario: Scenario) throws(WorldError) -> Fault.Kind? {
     switch (order, words.count) {
-    case ("slave-dead", 1) where module > 0: return .slaveDead(chain, module: module)
-    case ("cut", 1) where module > 0: return .chainCut(chain, module: module)
-    case ("noise", 1): return number.map { .noise(.bms1, percent: min(100, max(0, $0))) }
-    case ("sense-wire", 2) where module > 0: return second.map { .brokenSenseWire(chain, module: module, cell: $0) }
-    case ("ntc-open", 2) where module > 0: return second.map { .sensorOpen(chain, module: module, sensor: $0) }
-    case ("ntc-shorted", 2) where module > 0: return second.map { .sensorShorted(chain, module: module, sensor: $0) }
-    case ("hot", 2) where module > 0: return number.map { .temperature(chain, module: module, celsius: min(200, max(-60, $0))) }
-    case ("cell", 3) where module > 0:
-      guard let second, let number else { return nil }
-      return .cellVoltage(chain, module: module, cell: second, volts: min(5, max(0, number)))
     case ("pdu-silent", 0): return .pduSilent
     case ("output-shorted", 0): return .outputShorted
-    case ("ignore-limits", 1): return number.map { .inverterIgnoresLimits(amperes: min(500, max(-500, $0))) }
+    case ("noise", 1): return .noise(.bms1, percent: try amount(words[0], 0...100, "%"))
+    case ("ignore-limits", 1): return .inverterIgnoresLimits(amperes: try amount(words[0], -500...500, "A"))
     case ("weld", 1) where ["positive", "negative"].contains(words[0]): return .contactorWelded(isPositive: words[0] == "positive")
     case ("stuck", 1) where ["positive", "negative"].contains(words[0]):
       return .contactorStuckOpen(isPositive: words[0] == "positive")
+    case ("slave-dead", 1), ("cut", 1), ("sense-wire", 2), ("ntc-open", 2), ("ntc-shorted", 2), ("hot", 2), ("cell", 3):
+      return try moduleFault(order, words, scenario)
     default: return nil
     }
   }
 
-  /// `3` = BMS1 module 3, `2:3` = BMS2 module 3.
-  private static func place(_ word: String) -> (ChainNumber, Int)? {
-    let parts = word.split(separator: ":").map { Int($0) }
-    guard let last = parts.last ?? nil, (1...15).contains(last) else { return nil }
-    return (parts.count == 2 && parts[0] == 2 ? .bms2 : .bms1, last)
+  /// A fault of the module that the first word names.
+  private static func moduleFault(_ order: String, _ words: [String], _ scenario: Scenario) throws(WorldError) -> Fault.Kind? {
+    let (chain, module) = try place(words[0], scenario)
+    let cells = scenario.configuration.cellsPerModule(chain)
+    switch order {
+    case "slave-dead": return .slaveDead(chain, module: module)
+    case "cut": return .chainCut(chain, module: module)
+    case "sense-wire": return .brokenSenseWire(chain, module: module, cell: try number(words[1], "cell", most: cells))
+    case "ntc-open": return .sensorOpen(chain, module: module, sensor: try number(words[1], "sensor", most: 5))
+    case "ntc-shorted": return .sensorShorted(chain, module: module, sensor: try number(words[1], "sensor", most: 5))
+    case "hot": return .temperature(chain, module: module, celsius: try amount(words[1], -60...200, "°C"))
+    case "cell":
+      let cell = try number(words[1], "cell", most: cells)
+      return .cellVoltage(chain, module: module, cell: cell, volts: try amount(words[2], 0...5, "V"))
+    default: return nil
+    }
+  }
+
+  private static func amount(_ word: String, _ range: ClosedRange<Int>, _ unit: String) throws(WorldError) -> Double {
+    guard let amount = Double(word), amount >= Double(range.lowerBound), amount <= Double(range.upperBound) else {
+      throw WorldError(message: "found \"\(word)\", expected \(range.lowerBound) to \(range.upperBound) \(unit)")
+    }
+    return amount
+  }
+
+  private static func number(_ word: String, _ what: String, most: Int) throws(WorldError) -> Int {
+    guard let number = Int(word), number >= 1, number <= most else {
+      throw WorldError(message: "found \"\(word)\", expected a \(what), 1 to \(most)")
+    }
+    return number
+  }
+
+  /// `3` = BMS1 module 3, `2:3` = BMS2 module 3. One that is not there can have no fault.
+  private static func place(_ word: String, _ scenario: Scenario) throws(WorldError) -> (ChainNumber, Int) {
+    let parts = word.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+    let number: Int? = parts.count > 1 ? parts[0] : 1
+    if parts.count <= 2, number == 1 || number == 2 {
+      let chain: ChainNumber = number == 2 ? .bms2 : .bms1
+      if let module = parts.last ?? nil, module >= 1, module <= scenario.installed(chain) { return (chain, module) }
+    }
+    var known: [String] = []
+    if scenario.installed(.bms1) > 0 { known.append("1 to \(scenario.installed(.bms1))") }
+    if scenario.installed(.bms2) > 0 { known.append("2:1 to 2:\(scenario.installed(.bms2))") }
+    throw WorldError(message: "found \"\(word)\", expected a module, \(known.joined(separator: " or "))")
   }
 }
 

@@ -44,11 +44,13 @@ struct SignalChange {
   /// What `signal=value` words do to frames under a plan.
   static func parse(_ words: [String], _ option: String, _ dissections: [DissectionPlan]) throws(WorldError) -> [SignalChange] {
     var list: [SignalChange] = []
+    var named: Set<String> = []
     for word in words {
       guard let place = word.firstIndex(of: "="), let value = Double(word[word.index(after: place)...]), value.isFinite else {
         throw WorldError(message: "\(option): found \"\(word)\", expected signal=number")
       }
       let name = String(word[..<place])
+      guard named.insert(name).inserted else { throw WorldError(message: "\(option): \(name) is given twice, expected one value") }
       let known = list.count
       for dissection in dissections {
         let plan = dissection.plan

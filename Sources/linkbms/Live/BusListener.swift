@@ -11,6 +11,8 @@ final class BusListener: LiveJob {
   let context: JobContext
   private let library: DefinitionLibrary
   private var table: DecodeTable
+  /// Goes up each time that names get another meaning.
+  private(set) var tableNumber = 0
   private var identifier: LiveIdentifier?
   private var latest: [UInt32: CANRecord] = [:]
   private var recent = FrameRing(capacity: 8192)
@@ -43,6 +45,7 @@ final class BusListener: LiveJob {
     guard let verdicts = identifier?.look(now.monotonic_ns) else { return }
     identifier?.dropEarly()
     table = TableChooser(verdicts, library).table(forBus: name)
+    tableNumber += 1
   }
 
   /// Gives the bus back.

@@ -22,6 +22,8 @@ final class CaptureFile {
   private var number = 0
   /// Files of this run, oldest first.
   private(set) var names: [String] = []
+  /// Files of earlier starts that count among those to keep, oldest first.
+  private var earlier: [String] = []
   /// Bytes in the present file, those that wait included.
   private var flushed: UInt64 = 0
   /// Whether the present file holds a record.
@@ -53,7 +55,16 @@ final class CaptureFile {
       place = .output(output)
       names = ["standard output"]
     } else {
-      let name = rotation == nil ? path : CaptureFile.freeName(path, &number)
+      var name = path
+      if let rotation {
+        let there = Rotation.numbers(path)
+        // Behind the latest and not in the first gap: the order of the numbers is that of time, also where old ones were removed.
+        number = there.last ?? 0
+        name = CaptureFile.freeName(path, &number)
+        // What has lines beside it is a run's recording.
+        let recordings = Set(RecordingFiles.numbers(path))
+        if rotation.keep != nil { earlier = there.filter { !recordings.contains($0) }.map { Rotation.name(path, $0) } }
+      }
       place = .file(try CaptureFile.open(name))
       names = [name]
     }
@@ -90,8 +101,11 @@ final class CaptureFile {
     do throws(OutputError) { return try ByteOutput(path: name, appending: true) } catch { throw WorldError(error, writing: name) }
   }
 
+  /// The next name behind `number`, which becomes its own.
   private static func freeName(_ path: String, _ number: inout Int) -> String {
-    repeat { number += 1 } while InputFile.exists(Rotation.name(path, number)) && number < 1_000_000
+    // Another program may take numbers at the same time, not so many.
+    let last = number + 1000
+    repeat { number += 1 } while InputFile.exists(Rotation.name(path, number)) && number < last
     return Rotation.name(path, number)
   }
 
@@ -146,10 +160,14 @@ final class CaptureFile {
   }
 
   private func written() throws(WorldError) {
-    holdsRecords = true
+    if !holdsRecords {
+      holdsRecords = true
+      // Not before: a start that hears nothing pushes out nothing.
+      removeOld()
+    }
     if buffer.pointee.count >= CaptureFile.mostPending { try flush() }
     // Here and not only in `wake`: after a stall, one batch of records may be many files' worth.
-    if let rotation, let limit = rotation.bytes, flushed &+ UInt64(buffer.pointee.count) >= limit { try rotate(woken, rotation) }
+    if let rotation, let limit = rotation.bytes, flushed &+ UInt64(buffer.pointee.count) >= limit { try rotate(woken) }
   }
 
   /// Frames were lost: the next record of that bus tells it, in the format's own way.
@@ -213,23 +231,29 @@ final class CaptureFile {
     guard let rotation else { return }
     let age = now.monotonic_ns &- began_ns
     guard rotation.isFull(bytes: flushed &+ UInt64(buffer.pointee.count), age_ns: age) else { return }
-    if holdsRecords { try rotate(now, rotation) } else { began_ns = now.monotonic_ns }
+    if holdsRecords { try rotate(now) } else { began_ns = now.monotonic_ns }
   }
 
-  private func rotate(_ now: LiveTime, _ rotation: Rotation) throws(WorldError) {
+  private func rotate(_ now: LiveTime) throws(WorldError) {
     try close()
     let name = CaptureFile.freeName(path, &number)
     place = .file(try CaptureFile.open(name))
     names.append(name)
-    if let keep = rotation.keep {
-      while names.count > max(1, keep) { FileNames.remove(names.removeFirst()) }
-    }
+    removeOld()
     writer = CaptureFile.writer(format)
     flushed = 0
     holdsRecords = false
     fileLoss = fileLoss.map { _ in 0 }
     began_ns = now.monotonic_ns
     begin()
+  }
+
+  /// Removes what is too much, oldest first, those of earlier starts before those of this one.
+  private func removeOld() {
+    guard let keep = rotation?.keep else { return }
+    while earlier.count + names.count > max(1, keep) {
+      FileNames.remove(earlier.isEmpty ? names.removeFirst() : earlier.removeFirst())
+    }
   }
 
   private func flush() throws(WorldError) {

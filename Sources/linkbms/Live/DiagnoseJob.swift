@@ -18,8 +18,12 @@ final class DiagnoseJob: LiveJob {
   private var run: ConformanceRun?
   /// What is held against the known-good capture, where there is one.
   private var profiles: LiveProfiles?
-  /// Losses before it was known what the buses speak, behind so many of the frames that are held back.
-  private var earlyLosses: [(behind: Int, frames: UInt64)] = []
+  /// Everything since the beginning, and losses behind so many frames of it, for as long as it may turn out that the buses speak something
+  /// else: then it is judged again from the first frame on. `nil` = it was too much, or is settled.
+  private var kept: [CANRecord]? = []
+  private var losses: [(behind: Int, frames: UInt64)] = []
+  /// What the buses are judged by: protocol and variant of each.
+  private var spoken: [String] = []
   private var first_ns: Int64?
   private var nextJudgement_ns = Int64.max
   /// Findings and how many judgements in a row they stood.
@@ -55,7 +59,7 @@ final class DiagnoseJob: LiveJob {
   }
 
   var nextWake_ns: Int64 {
-    min(run == nil ? identifier.nextWake_ns : .max, nextJudgement_ns, heard?.nextWake_ns ?? .max)
+    min(identifier.nextWake_ns, nextJudgement_ns, heard?.nextWake_ns ?? .max)
   }
 
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
@@ -64,25 +68,38 @@ final class DiagnoseJob: LiveJob {
     if first_ns == nil { first_ns = now.monotonic_ns }
     do throws(WorldError) { try heard?.write(record) } catch { return context.fail(error.message) }
     profiles?.receive(record)
-    if run == nil { identifier.take(record, now.monotonic_ns) } else { run?.receive(record) }
+    identifier.take(record, now.monotonic_ns)
+    keep(record)
+    run?.receive(record)
+  }
+
+  private func keep(_ record: CANRecord) {
+    guard let count = kept?.count else { return }
+    if run == nil || count < LiveIdentifier.mostEarly {
+      kept?.append(record)
+    } else {
+      kept = nil
+      losses = []
+    }
   }
 
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime) {
     heard?.lost(frames, bus: port)
-    guard let records = run?.records else { return earlyLosses.append((identifier.early.count, frames)) }
-    run?.report(.framesLost(frames, behind: records))
+    if let count = kept?.count { losses.append((count, frames)) }
+    if let records = run?.records { run?.report(.framesLost(frames, behind: records)) }
   }
 
   func wake(_ now: LiveTime) {
     do throws(WorldError) { try heard?.wake(now) } catch { return context.fail(error.message) }
-    if run == nil, let verdicts = identifier.look(now.monotonic_ns) { begin(verdicts, now) }
+    if let verdicts = identifier.look(now.monotonic_ns) { learn(verdicts, now) }
     guard now.monotonic_ns >= nextJudgement_ns else { return }
     nextJudgement_ns = now.monotonic_ns &+ DiagnoseJob.interval_ns
     judge(now)
   }
 
   func finish(_ now: LiveTime) {
-    if run == nil { begin(ProtocolIdentifier(library).identify(census()), now) }
+    // What came since the last look counts, too.
+    if run == nil || identifier.isOpen && kept != nil { learn(identifier.identify(), now) }
     do throws(WorldError) { try heard?.close() } catch { context.fail(error.message) }
     guard let diagnosis = run?.diagnose(besides: comparisons()) else { return }
     context.status = max(context.status, diagnosis.hasErrors ? .findings : .done)
@@ -98,18 +115,30 @@ final class DiagnoseJob: LiveJob {
     }
   }
 
-  private func census() -> TrafficCensus {
-    var census = TrafficCensus()
-    for (index, name) in buses.enumerated() { census.busAppeared(BusID(UInt16(index)), named: name) }
-    for record in identifier.early { census.receive(record) }
-    return census
+  /// Judges by what the buses speak; anew where that is something else than was thought, or a side has come.
+  private func learn(_ verdicts: [BusIdentification], _ now: LiveTime) {
+    let words = verdicts.map { verdict in
+      verdict.protocolName.map { "\($0)\(verdict.variant.map { " (\($0))" } ?? "")" } ?? "no known protocol yet"
+    }
+    let isNew = words != spoken
+    // Without the first frames a judgement that goes on knows more than one that begins now.
+    if run == nil || kept != nil || isNew { begin(verdicts, now) }
+    identifier.dropEarly()
+    if !identifier.isOpen {
+      kept = nil
+      losses = []
+    }
+    guard isNew else { return }
+    spoken = words
+    standing = [:]
+    for (verdict, words) in zip(verdicts, words) { context.output.note("linkbms: \(verdict.bus): \(words)") }
   }
 
   private func begin(_ verdicts: [BusIdentification], _ now: LiveTime) {
     var fresh = ConformanceRun(library, book, site, verdicts: verdicts, keepsSeries: keepsSeries)
     for (index, name) in buses.enumerated() { fresh.busAppeared(BusID(UInt16(index)), named: name) }
-    var losses = earlyLosses[...]
-    for (index, record) in identifier.early.enumerated() {
+    var losses = losses[...]
+    for (index, record) in (kept ?? []).enumerated() {
       while let loss = losses.first, loss.behind <= index {
         losses.removeFirst()
         fresh.report(.framesLost(loss.frames, behind: fresh.records))
@@ -117,14 +146,9 @@ final class DiagnoseJob: LiveJob {
       fresh.receive(record)
     }
     for loss in losses { fresh.report(.framesLost(loss.frames, behind: fresh.records)) }
-    earlyLosses = []
-    identifier.dropEarly()
     run = fresh
+    if kept == nil { first_ns = now.monotonic_ns }
     nextJudgement_ns = max(now.monotonic_ns, (first_ns ?? now.monotonic_ns) &+ DiagnoseJob.earliest_ns)
-    for verdict in verdicts {
-      let words = verdict.protocolName.map { "\($0)\(verdict.variant.map { " (\($0))" } ?? "")" } ?? "no known protocol yet"
-      context.output.note("linkbms: \(verdict.bus): \(words)")
-    }
   }
 
   /// Tells what is new and has stood for a while: the first seconds of a link look worse than it is.

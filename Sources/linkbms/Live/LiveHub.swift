@@ -50,8 +50,12 @@ final class LiveHub {
         message: "\(line): found a tap on chains and PDU, expected a CAN bus: \(PortAddress.expected); taps are for capture, "
           + "decode --live, chain --live, run and commission")
     }
+    let ordered = addresses.filter { !LineAddress.isMeant(by: $0) } + lines
+    if let twice = LiveHub.repeated(ordered) {
+      throw WorldError(message: "\(twice): is named twice: each of its frames would count twice")
+    }
     var ports: [any BusPort] = []
-    for address in addresses.filter({ !LineAddress.isMeant(by: $0) }) + lines {
+    for address in ordered {
       do {
         if LineAddress.isMeant(by: address) {
           ports.append(try openTap(address))
@@ -63,7 +67,18 @@ final class LiveHub {
         throw WorldError(message: "\(error)")
       }
     }
-    return ports
+    return NamedPort.distinct(ports, ordered)
+  }
+
+  /// An address that stands there for the second time, however it is written. An interface with another filter is another one.
+  private static func repeated(_ addresses: [String]) -> String? {
+    var seen: Set<PortAddress> = []
+    var words: Set<String> = []
+    return addresses.first { address in
+      guard words.insert(address).inserted else { return true }
+      guard let address = try? PortAddress(address) else { return false }
+      return !seen.insert(address).inserted
+    }
   }
 
   /// Opens a bus to send on, if that was allowed.
@@ -162,6 +177,7 @@ final class LiveHub {
     }
     for entry in jobs {
       entry.job.pump(now)
+      entry.job.context.endIfUnwritten()
       if entry.job.context.isDone { end(entry, now) }
     }
   }
@@ -184,6 +200,7 @@ final class LiveHub {
     jobs.remove(at: index)
     entry.job.stop(now)
     let context = entry.job.context
+    context.endIfUnwritten()
     worst = max(worst, context.failure?.status ?? context.status)
     ended.append(entry)
   }

@@ -5,14 +5,14 @@ import Formats
 /// Finds out what live buses speak while they speak: holds the first frames back, and says when enough has been heard.
 struct LiveIdentifier {
   private let identifier: ProtocolIdentifier
-  private let wantsSides: Bool
   private var census = TrafficCensus()
   /// Frames heard before it was decided, in order.
   private(set) var early: [CANRecord] = []
   private var first_ns: Int64?
   private var nextLook_ns: Int64 = .max
   private(set) var isDecided = false
-  /// Whether some bus speaks nothing that is known yet, so that it is worth looking again.
+  /// Whether it is worth looking again: some bus speaks nothing that is known yet, or only one of its sides has spoken. An inverter that
+  /// asks alone asks in what several protocols share: what the battery says when it is switched on decides.
   private(set) var isOpen = true
   private var known: [String] = []
 
@@ -25,10 +25,8 @@ struct LiveIdentifier {
   /// More is not held back.
   static let mostEarly = 20_000
 
-  /// - Parameter wantsSides: goes on looking until both sides of each bus have spoken, and tells it again when a side comes.
-  init(_ library: DefinitionLibrary, buses: [String], wantsSides: Bool = false) {
+  init(_ library: DefinitionLibrary, buses: [String]) {
     identifier = ProtocolIdentifier(library)
-    self.wantsSides = wantsSides
     for (index, name) in buses.enumerated() { census.busAppeared(BusID(UInt16(index)), named: name) }
   }
 
@@ -52,7 +50,7 @@ struct LiveIdentifier {
   /// What the buses speak as far as they were heard.
   func identify() -> [BusIdentification] { identifier.identify(census) }
 
-  /// What the buses speak, once that is decided and each time that it is seen otherwise.
+  /// What the buses speak, once that is decided and each time that it is seen otherwise or a side comes.
   mutating func look(_ now_ns: Int64) -> [BusIdentification]? {
     guard isOpen, let first_ns, now_ns >= nextLook_ns || early.count >= LiveIdentifier.mostEarly else { return nil }
     let verdicts = identifier.identify(census)
@@ -60,16 +58,17 @@ struct LiveIdentifier {
     let isLate = now_ns &- first_ns >= LiveIdentifier.patience_ns || early.count >= LiveIdentifier.mostEarly
     nextLook_ns = now_ns &+ (isDecided ? LiveIdentifier.laterInterval_ns : LiveIdentifier.interval_ns)
     guard isSure || isLate else { return nil }
-    isOpen = verdicts.contains { $0.protocolName == nil || wantsSides && LiveIdentifier.sides(of: $0) < 2 }
-    let words = verdicts.map {
-      "\($0.protocolName ?? "-") \($0.variant ?? "-")" + (wantsSides ? " \(LiveIdentifier.sides(of: $0))" : "")
-    }
+    isOpen = verdicts.contains(where: LiveIdentifier.isOpen)
+    let words = verdicts.map { "\($0.protocolName ?? "-") \($0.variant ?? "-") \(LiveIdentifier.sides(of: $0))" }
     defer {
       isDecided = true
       known = words
     }
     return isDecided && words == known ? nil : verdicts
   }
+
+  /// Whether a bus may yet turn out to speak something else.
+  static func isOpen(_ verdict: BusIdentification) -> Bool { verdict.protocolName == nil || sides(of: verdict) < 2 }
 
   /// Sides that speak, of whichever protocol.
   private static func sides(of verdict: BusIdentification) -> Int { Set(([verdict] + verdict.others).flatMap(\.sides)).count }

@@ -20,8 +20,8 @@ protocol LiveJob: AnyObject {
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime)
   /// Everything that was there has been handed over, or it is time.
   func wake(_ now: LiveTime)
-  /// A line typed while it runs in the foreground, or sent with `tell` from the prompt.
-  func take(line: String, _ now: LiveTime)
+  /// A line typed while it runs in the foreground, or sent with `tell` from the prompt; what it cannot obey it says by throwing.
+  func take(line: String, _ now: LiveTime) throws(WorldError)
   /// Keys typed while it runs in the foreground of a terminal.
   func take(key: UInt8, _ now: LiveTime)
   /// It is over; called once.
@@ -34,8 +34,8 @@ extension LiveJob {
   func changed(isThere: Bool, port: Int, _ now: LiveTime) {}
   func lost(_ frames: UInt64, port: Int, _ now: LiveTime) {}
   func wake(_ now: LiveTime) {}
-  func take(line: String, _ now: LiveTime) {
-    context.output.note("linkbms: \(context.title): takes no commands while it runs; found \"\(line)\"")
+  func take(line: String, _ now: LiveTime) throws(WorldError) {
+    throw WorldError(message: "\(context.title): takes no commands while it runs; found \"\(line)\"")
   }
   func take(key: UInt8, _ now: LiveTime) {}
   func finish(_ now: LiveTime) {}
@@ -69,6 +69,8 @@ final class JobContext {
   /// Addresses on which it sends.
   var sendsOn: [String] = []
   private(set) var end_ns = Int64.max
+  /// What came from several ports and waits for its turn.
+  fileprivate var merge = PortMerge()
   private var dropped: [UInt64]
   private let malformedBefore: [UInt64]
   /// Ports of which was said how little room there is before them, and that what comes is no frame.
@@ -82,6 +84,7 @@ final class JobContext {
     self.ports = ports
     dropped = ports.map { $0.counters.dropped }
     malformedBefore = ports.map { $0.counters.malformed }
+    for case let port as NamedPort in ports { output.note("linkbms: \(port.name) is \(port.address)") }
   }
 
   /// A job that never began gives its ports back, too: an adapter would stay held for good.
@@ -94,6 +97,12 @@ final class JobContext {
   func fail(_ message: String) {
     if failure == nil { failure = WorldError(message: message) }
     isDone = true
+  }
+
+  /// Ends where the file that it writes takes no more.
+  func endIfUnwritten() {
+    output.writeFile()
+    if let failure = output.failure { fail(failure.message) }
   }
 
   fileprivate func begin(_ now: LiveTime) {
@@ -122,12 +131,13 @@ final class JobContext {
 
   /// What is to be said of them; `nil` = nothing yet, or it was said. At the end even one counts where no frame came.
   fileprivate func malformedNews(_ port: Int, isEnd: Bool = false) -> String? {
-    // Of a tap's lines its own job tells.
-    guard !(ports[port] is TapPort) else { return nil }
     let count = malformedCount(port)
-    let isSilence = isEnd && count > 0 && ports[port].counters.received == 0
-    guard count >= JobContext.manyMalformed || isSilence, toldOfMalformed.insert(port).inserted else { return nil }
-    return "linkbms: \(ports[port].name): \(ports[port].advice.malformed(count))"
+    guard count > 0, !toldOfMalformed.contains(port) else { return nil }
+    let advice = ports[port].advice
+    let isSilence = isEnd && ports[port].counters.received == 0
+    guard count >= advice.many ?? JobContext.manyMalformed || isSilence else { return nil }
+    toldOfMalformed.insert(port)
+    return "linkbms: \(ports[port].name): \(advice.malformed(count))"
   }
 }
 
@@ -136,7 +146,7 @@ extension LiveJob {
   var due_ns: Int64 {
     var due = min(nextWake_ns, context.end_ns)
     for port in context.ports { due = min(due, port.wakeTime_ns ?? .max) }
-    return due
+    return context.merge.isWaiting ? 0 : due
   }
 
   /// Begins it.
@@ -148,28 +158,33 @@ extension LiveJob {
   /// Hands over everything that came, and the time.
   func pump(_ now: LiveTime) {
     guard !context.isDone else { return }
+    // With several ports their frames are put in order: one after the other would be a recording whose time steps back.
+    let isMerged = context.ports.count > 1
     for index in context.ports.indices where !context.isDone {
       let port = context.ports[index]
       var dropped: UInt64 = 0
       do throws(PortError) {
         try port.receive { event in
-          switch event {
-          case .frame(let record):
-            // What was lost before this frame is told before it.
-            dropped &+= tellLoss(index, now)
-            if !context.isDone { receive(record, from: index, now) }
-          case .lost(let error):
-            context.output.note("linkbms: \(error)")
-            changed(isThere: false, port: index, now)
-          case .returned:
-            context.output.note("linkbms: \(port.name): is there again")
-            changed(isThere: true, port: index, now)
+          guard isMerged else {
+            if case .frame = event { dropped &+= tellLoss(index, now) }
+            return hand(event, from: index, now)
           }
+          // What was lost before this frame is told before it.
+          let lost: UInt64 = if case .frame = event { context.newlyDropped(index) } else { 0 }
+          dropped &+= lost
+          context.merge.add(event, port: index, lost: lost, isOrdered: port.usesSystemClock && !(port is TapPort))
         }
       } catch {
+        deliver(upTo: nil, now)
         context.fail("\(error)")
       }
-      dropped &+= tellLoss(index, now)
+      if isMerged {
+        let lost = context.newlyDropped(index)
+        if lost > 0 { context.merge.add(nil, port: index, lost: lost, isOrdered: true) }
+        dropped &+= lost
+      } else {
+        dropped &+= tellLoss(index, now)
+      }
       if dropped > 0 {
         context.status = max(context.status, .findings)
         let isTap = port is TapPort
@@ -178,8 +193,30 @@ extension LiveJob {
       }
       if let news = context.malformedNews(index) { context.output.note(news) }
     }
+    if isMerged { deliver(upTo: now.monotonic_ns >= context.end_ns ? nil : now.wall_ns, now) }
     if !context.isDone { wake(now) }
     if now.monotonic_ns >= context.end_ns { context.isDone = true }
+  }
+
+  /// Hands over what has its turn.
+  private func deliver(upTo time: Int64?, _ now: LiveTime) {
+    for item in context.merge.take(upTo: time) {
+      if item.lost > 0 { lost(item.lost, port: item.port, now) }
+      if let event = item.event { hand(event, from: item.port, now) }
+    }
+  }
+
+  private func hand(_ event: PortEvent, from port: Int, _ now: LiveTime) {
+    switch event {
+    case .frame(let record):
+      if !context.isDone { receive(record, from: port, now) }
+    case .lost(let error):
+      context.output.note("linkbms: \(error)")
+      changed(isThere: false, port: port, now)
+    case .returned:
+      context.output.note("linkbms: \(context.ports[port].name): is there again")
+      changed(isThere: true, port: port, now)
+    }
   }
 
   /// Tells the job of frames lost at a port since the last call.
@@ -192,6 +229,7 @@ extension LiveJob {
 
   /// Ends it and gives its ports back.
   func stop(_ now: LiveTime) {
+    deliver(upTo: nil, now)
     context.isDone = true
     for index in context.ports.indices { if let news = context.malformedNews(index, isEnd: true) { context.output.note(news) } }
     finish(now)
@@ -206,6 +244,8 @@ final class JobOutput {
   private var notes: [String] = []
   /// Where data goes instead, for `job > file &`.
   var file: ByteOutput?
+  /// Why that file takes no more: the job has to end, or it would go on for nothing.
+  private(set) var failure: WorldError?
 
   deinit { freeOutput(data) }
 
@@ -220,13 +260,10 @@ final class JobOutput {
 
   /// Everything so far into a world.
   func drain(into world: inout some World) throws(WorldError) {
+    writeFile()
     if data.pointee.count > 0 {
-      if let file {
-        try drain(to: file)
-      } else {
-        try world.drain(data)
-        try world.flush()
-      }
+      try world.drain(data)
+      try world.flush()
     }
     for line in notes { world.note(line) }
     notes.removeAll()
@@ -248,7 +285,8 @@ final class JobOutput {
   /// Data that goes into a file of its own goes there now.
   func writeFile() {
     guard let file, data.pointee.count > 0 else { return }
-    do throws(WorldError) { try drain(to: file) } catch { notes.append("linkbms: \(error.message)") }
+    if failure != nil { return data.pointee.removeAll() }
+    do throws(WorldError) { try drain(to: file) } catch { failure = error }
   }
 
   private func drain(to file: ByteOutput) throws(WorldError) {

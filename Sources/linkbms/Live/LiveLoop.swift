@@ -27,7 +27,9 @@ enum LiveLoop {
           if keys != nil {
             for key in bytes[..<count] { job.take(key: key, now) }
           } else {
-            for line in lines.add(bytes[..<count]) { job.take(line: line, now) }
+            for line in lines.add(bytes[..<count]) {
+              do throws(WorldError) { try job.take(line: line, now) } catch { context.output.note("linkbms: \(error.message)") }
+            }
           }
         }
         job.pump(now)

@@ -1,3 +1,5 @@
+import HostIO
+
 /// When a capture goes on in a new file, and which old ones go away.
 struct Rotation: Equatable {
   /// Bytes that a file may hold.
@@ -38,5 +40,29 @@ struct Rotation: Equatable {
     let file = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
     guard let dot = file.lastIndex(of: "."), dot > file.startIndex else { return path + suffix }
     return String(path[..<dot]) + suffix + String(path[dot...])
+  }
+
+  /// Numbers up to here are read from names.
+  private static let mostNumber = 1_000_000
+
+  /// The numbers of the files that are there under a name that `name` gives, in order.
+  /// - Parameter ending: what stands behind each name: ".log" for the lines beside a recording.
+  static func numbers(_ path: String, ending: String = "") -> [Int] {
+    // The number goes in where both names part.
+    let stem = String(zip(path, name(path, 1)).prefix { $0.0 == $0.1 }.map { $0.0 })
+    let suffix = String(path.dropFirst(stem.count))
+    var found: Set<Int> = []
+    for file in FileNames.matching(literal(stem) + "-*" + literal(suffix + ending)) {
+      let digits = file.dropFirst(stem.count + 1).dropLast(suffix.count + ending.count)
+      guard let number = Int(digits), number <= mostNumber else { continue }
+      guard name(path, number) == "\(stem)-\(digits)\(suffix)" else { continue }
+      if (try? FileFacts(path: file))?.isRegular == true { found.insert(number) }
+    }
+    return found.sorted()
+  }
+
+  /// A text that stands for itself in a pattern.
+  private static func literal(_ text: String) -> String {
+    text.map { "*?[\\".contains($0) ? "\\\($0)" : String($0) }.joined()
   }
 }

@@ -169,7 +169,7 @@ struct RuleJudgement {
     self.book = book
     self.site = site
     self.buses = buses
-    identifier = LiveIdentifier(library, buses: buses, wantsSides: true)
+    identifier = LiveIdentifier(library, buses: buses)
   }
 
   /// When `wake` is wanted, monotonic ns.

@@ -222,9 +222,12 @@ enum FrameWords {
       guard let place = word.firstIndex(of: "="), place > word.startIndex else {
         throw WorldError(message: "found \"\(word)\", expected signal=value")
       }
-      let text = String(word[word.index(after: place)...])
+      let (name, text) = (String(word[..<place]), String(word[word.index(after: place)...]))
+      guard !pairs.contains(where: { $0.signal == name }) else {
+        throw WorldError(message: "\(name) is given twice, expected one value")
+      }
       let number = Double(text).flatMap { $0.isFinite ? $0 : nil }
-      pairs.append((String(word[..<place]), number.map { .number($0) } ?? .text(text)))
+      pairs.append((name, number.map { .number($0) } ?? .text(text)))
     }
     let given = Set(pairs.map(\.signal))
     pairs += zeros(message, dissection, except: given)
@@ -242,6 +245,9 @@ enum FrameWords {
       case .unknownMessage(let name): throw WorldError(message: "found \"\(name)\", expected a message of the protocol")
       case .wrongKind(let name):
         throw WorldError(message: "\(name): cannot hold that value: expected a number, or one of its labels")
+      case .tooLong(let name, let bytes):
+        throw WorldError(message: "\(name): cannot hold that text, expected at most \(bytes) bytes")
+      case .noSuchAddress(let address, let known): throw BatteryAddress.refusal(address, known: known, of: message)
       case .notSelected(let name): throw WorldError(message: "\(name): is not there with that multiplexor")
       case .saturated(let signal, let wanted, let sent):
         guard given.contains(signal) else {

@@ -23,9 +23,19 @@ final class TapPort: BusPort {
   /// Its address.
   let name: String
   private(set) var counters = PortCounters()
+  /// At another rate of a serial line everything is garbled, or seems to have no end.
+  var advice: PortAdvice {
+    var advice = PortAdvice(unit: "line", question: "is the rate right?")
+    advice.denial = "none of a tap's"
+    // The first one is shown by the job: what they are together counts where nothing else came.
+    advice.many = UInt64.max
+    return advice
+  }
   private let line: LinePort
   private var reader = TapReader()
   private var waiting: [TapContent] = []
+  /// Lines that were none of a tap's, beside those that were too long to be any.
+  private var strange: UInt64 = 0
 
   /// Opens its line.
   init(_ address: LineAddress) throws(PortError) {
@@ -47,6 +57,7 @@ final class TapPort: BusPort {
         take(.returned)
       }
     }
+    counters.malformed = strange &+ line.counters.malformed
   }
 
   private func hear(_ bytes: [UInt8], _ time: Timestamp) {
@@ -54,7 +65,7 @@ final class TapPort: BusPort {
     switch content {
     case .record: counters.received &+= 1
     case .dropped(let count): counters.dropped &+= count
-    case .strange: counters.malformed &+= 1
+    case .strange: strange &+= 1
     case .remark: break
     }
     waiting.append(content)

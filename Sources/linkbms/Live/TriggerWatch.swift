@@ -98,14 +98,14 @@ final class TriggerWatch {
 
   /// The end: what was heard before anything was known is judged by what there is, what was being gathered is saved as it is.
   func finish(_ now: LiveTime) {
-    if let identifier, !identifier.isDecided, !identifier.early.isEmpty { learn(identifier.identify(), now) }
+    if let identifier, identifier.isDecided || !identifier.early.isEmpty { learn(identifier.identify(), now, isEnd: true) }
     for reason in rules?.finish() ?? [] { fire(reason, now) }
     if let fired { keep(fired.reasons, fired.at_ns) }
   }
 
   // MARK: What is spoken
 
-  private func learn(_ verdicts: [BusIdentification], _ now: LiveTime) {
+  private func learn(_ verdicts: [BusIdentification], _ now: LiveTime, isEnd: Bool = false) {
     identifier?.dropEarly()
     let chooser = TableChooser(verdicts, library)
     for bus in buses.indices where bus < verdicts.count {
@@ -114,7 +114,7 @@ final class TriggerWatch {
       spoken[bus] = words
       recall(bus, chooser.table(forBus: buses[bus]), now)
     }
-    check(verdicts, buses.map { chooser.table(forBus: $0) })
+    check(verdicts, buses.map { chooser.table(forBus: $0) }, isEnd: isEnd)
   }
 
   private static func words(_ verdict: BusIdentification) -> String { "\(verdict.protocolName ?? "-") \(verdict.variant ?? "-")" }
@@ -130,9 +130,10 @@ final class TriggerWatch {
     }
   }
 
-  /// Tells of names that no bus knows. While something is spoken that is not known, it may yet be a name of that.
-  private func check(_ verdicts: [BusIdentification], _ tables: [DecodeTable]) {
-    let strange = verdicts.filter { $0.protocolName == nil }.map(\.bus)
+  /// Tells of names that no bus knows. While something is spoken that is not known, or a side has not spoken yet, it may yet be a name of
+  /// that.
+  private func check(_ verdicts: [BusIdentification], _ tables: [DecodeTable], isEnd: Bool) {
+    let strange = verdicts.filter { isEnd ? $0.protocolName == nil : LiveIdentifier.isOpen($0) }.map(\.bus)
     let wrong = settings.conditions.map { $0.unknownNames(tables) }.filter { !$0.isEmpty }
     if strange.isEmpty, settings.isAlone, !wrong.isEmpty, wrong.count == settings.conditions.count {
       return context.fail("--trigger: \(wrong.joined().joined(separator: "; "))")
@@ -168,6 +169,10 @@ final class TriggerWatch {
       let text = try save(ring.history(since: at_ns &- settings.before_ns), reasons.joined(separator: "; "))
       saved += 1
       context.output.note("linkbms: \(text)")
-    } catch { context.output.note("linkbms: \(error.message)") }
+    } catch {
+      // "A trigger came" promises its bundle.
+      context.status = max(context.status, .failed)
+      context.output.note("linkbms: \(error.message)")
+    }
   }
 }

@@ -115,31 +115,30 @@ final class VirtualJob: LiveJob {
     "fault KIND [AMOUNT], fault off [KIND], fault, set QUANTITY=VALUE, unset QUANTITY, state; kinds: "
     + LinkFault.Kind.allCases.map(\.rawValue).joined(separator: ", ")
 
-  func take(line: String, _ now: LiveTime) {
+  func take(line: String, _ now: LiveTime) throws(WorldError) {
     let words = line.split { $0 == " " || $0 == "\t" }.map(String.init)
     guard let first = words.first else { return }
-    do throws(WorldError) {
-      switch first {
-      case "fault": try fault(Array(words.dropFirst()), now)
-      case "set":
-        for word in words.dropFirst() {
-          let value = try VirtualValues.parse(word)
-          wanted.removeAll { $0.quantity == value.quantity }
-          wanted.append(value)
-        }
-        step()
-      case "unset":
-        for word in words.dropFirst() {
-          let quantity = try VirtualValues.quantity(word)
-          wanted.removeAll { $0.quantity == quantity }
-        }
-      case "state":
-        tell(end.session.state, now)
-        showFaults()
-      case "quit", "stop": context.isDone = true
-      default: throw WorldError(message: "found \"\(line)\", expected \(VirtualJob.help)")
+    switch first {
+    case "fault": try fault(Array(words.dropFirst()), now)
+    case "set":
+      // All of a line or nothing.
+      var values: [(quantity: Quantity, value: Int64)] = []
+      for word in words.dropFirst() { values.append(try VirtualValues.parse(word)) }
+      for value in values {
+        wanted.removeAll { $0.quantity == value.quantity }
+        wanted.append(value)
       }
-    } catch { context.output.note("linkbms: \(error.message)") }
+      step()
+    case "unset":
+      var quantities: Set<Quantity> = []
+      for word in words.dropFirst() { quantities.insert(try VirtualValues.quantity(word)) }
+      wanted.removeAll { quantities.contains($0.quantity) }
+    case "state":
+      tell(end.session.state, now)
+      showFaults()
+    case "quit", "stop": context.isDone = true
+    default: throw WorldError(message: "found \"\(line)\", expected \(VirtualJob.help)")
+    }
     nextTalk_ns = now.monotonic_ns
   }
 
@@ -150,20 +149,26 @@ final class VirtualJob: LiveJob {
 
   private func fault(_ words: [String], _ now: LiveTime) throws(WorldError) {
     guard let first = words.first else { return showFaults() }
-    do throws(LinkEnd.Refusal) {
-      if first == "off" {
-        if words.count > 1, let name = words.last {
-          guard let kind = LinkFault.Kind(word: name) else { throw LinkEnd.Refusal.noSession }
-          try end.end(kind)
-        } else {
-          try end.end()
-        }
-        return context.output.print("\(clock.text(now))  fault off")
-      }
-    } catch { throw WorldError(message: "fault off: found \"\(words.last ?? "")\", expected one that acts") }
+    if first == "off" { return try endFault(Array(words.dropFirst()), now) }
     let (kind, amount) = try VirtualValues.fault(words)
     try begin(kind, amount, now)
     context.output.print("\(clock.text(now))  fault \(kind.rawValue) \(end.faults[kind] ?? 0)")
+  }
+
+  /// Ends the fault that is named, or all.
+  private func endFault(_ words: [String], _ now: LiveTime) throws(WorldError) {
+    let kind = words.first.flatMap { LinkFault.Kind(word: $0) }
+    if !words.isEmpty {
+      guard words.count == 1, let kind, end.faults[kind] != nil else {
+        let acting = end.faults.keys.map(\.rawValue).sorted().joined(separator: ", ")
+        let expected = acting.isEmpty ? "nothing: no fault acts" : "one that acts: \(acting)"
+        throw WorldError(message: "fault off: found \"\(words.joined(separator: " "))\", expected \(expected)")
+      }
+    }
+    do throws(LinkEnd.Refusal) { try end.end(kind) } catch {
+      throw WorldError(message: "fault off: the definition does not say how this end behaves then")
+    }
+    context.output.print("\(clock.text(now))  fault off")
   }
 
   /// Lets a fault act; says why where it cannot.
@@ -213,9 +218,10 @@ enum VirtualValues {
           + NearestName.hint(words.first ?? "", in: names))
     }
     guard words.count > 1 else { return (kind, nil) }
-    guard words.count == 2, let amount = Double(words[1]), amount >= 0, amount < 1e9 else {
-      throw WorldError(
-        message: "fault: found \"\(words.dropFirst().joined(separator: " "))\", expected a share of frames (0 to 1) or seconds")
+    guard words.count == 2, let amount = Double(words[1]), amount >= 0, amount <= (kind.isShare ? 1 : 1e9) else {
+      let found = words.dropFirst().joined(separator: " ")
+      let expected = kind.isShare ? "a share of frames, 0 to 1" : "seconds, at most 1e9"
+      throw WorldError(message: "fault \(kind.rawValue): found \"\(found)\", expected \(expected)")
     }
     return (kind, amount)
   }

@@ -83,7 +83,9 @@ struct StopBuiltIn: BuiltInCommand {
 struct TellBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(
     commandName: "tell", abstract: "Give a line to a job in the background.",
-    discussion: HelpText.discussion(examples: [("tell 1 fault dropped 0.1", "the simulated end loses a tenth of its frames")]))
+    discussion: HelpText.discussion(
+      "A line that the job does not understand or cannot obey is an error, and ends a script.",
+      examples: [("tell 1 fault dropped 0.1", "the simulated end loses a tenth of its frames")]))
 
   @Argument(help: "The job's number.") var number: Int
   @Argument(parsing: .captureForPassthrough, help: "The line.") var words: [String] = []
@@ -92,8 +94,10 @@ struct TellBuiltIn: BuiltInCommand {
     guard let entry = shell.live.jobs.first(where: { $0.number == number }) else {
       throw WorldError(message: "there is no job \(number); 'jobs' lists them")
     }
-    entry.job.take(line: words.joined(separator: " "), .now)
+    var refusal: WorldError?
+    do throws(WorldError) { try entry.job.take(line: words.joined(separator: " "), .now) } catch { refusal = error }
     try shell.live.drain(into: &shell.world)
+    if let refusal { throw refusal }
     return .done
   }
 }

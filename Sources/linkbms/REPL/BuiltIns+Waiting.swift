@@ -145,15 +145,16 @@ extension ShellSession {
     let end = limit.map { begin &+ $0 } ?? .max
     var filter: CompiledFilter?
     var next = 0
-    var wasIdentified = false
+    var tableNumber: Int?
     try world.flush()
     while true {
       live.pump(.now)
       try live.drain(into: &world)
       guard live.listener === bus else { throw WorldError(message: "\(command): the bus is gone") }
-      // The names get their meaning when it is known what the bus speaks; until then nothing is taken for seen.
-      if bus.isIdentified != wasIdentified || filter == nil {
-        wasIdentified = bus.isIdentified
+      // The names get their meaning when it is known what the bus speaks, and another when more was heard; until then nothing is taken
+      // for seen.
+      if bus.tableNumber != tableNumber {
+        tableNumber = bus.tableNumber
         next = 0
         if let condition { filter = bus.informed(try bus.filter(condition, command)).filter }
         try check(wish, bus, command)
@@ -171,6 +172,11 @@ extension ShellSession {
       _ = live.wait([], until_ns: end)
     }
     hasUnmetExpectation = true
+    if case .message = wish.name, !bus.isIdentified {
+      throw WorldError(
+        message: "\(command): \(wish.text): after \(DurationText.seconds(limit ?? 0)) it is not known yet what \(bus.name) speaks, so that "
+          + "no frame has a name: 'open --live IFACE --protocol NAME', wait longer, or name the ID", status: .findings)
+    }
     throw WorldError(
       message: "\(command): \(wish.text): did not come within \(DurationText.seconds(limit ?? 0)) on \(bus.name)", status: .findings
     )

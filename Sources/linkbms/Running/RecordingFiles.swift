@@ -67,30 +67,9 @@ final class RecordingFiles: @unchecked Sendable {  // once the run has begun, on
 
   // MARK: Names
 
-  /// Numbers up to here are read from names.
-  private static let mostNumber = 1_000_000
-
   /// The numbers of the files that are there, those of earlier starts included, and of lines whose recording was taken away; in order.
   /// A file without its lines beside it is somebody else's.
-  static func numbers(_ path: String) -> [Int] {
-    // The number goes in where both names part.
-    let stem = String(zip(path, Rotation.name(path, 1)).prefix { $0.0 == $0.1 }.map { $0.0 })
-    let suffix = String(path.dropFirst(stem.count))
-    var found: Set<Int> = []
-    let ending = suffix + ".log"
-    for name in FileNames.matching(literal(stem) + "-*" + literal(ending)) {
-      let digits = name.dropFirst(stem.count + 1).dropLast(ending.count)
-      guard let number = Int(digits), number <= mostNumber else { continue }
-      guard Rotation.name(path, number) == "\(stem)-\(digits)\(suffix)" else { continue }
-      if (try? FileFacts(path: name))?.isRegular == true { found.insert(number) }
-    }
-    return found.sorted()
-  }
-
-  /// A text that stands for itself in a pattern.
-  private static func literal(_ text: String) -> String {
-    text.map { "*?[\\".contains($0) ? "\\\($0)" : String($0) }.joined()
-  }
+  static func numbers(_ path: String) -> [Int] { Rotation.numbers(path, ending: ".log") }
 
   private static func open(_ path: String, after latest: Int, _ make: Maker) throws(WorldError) -> Current {
     // Another program may take numbers at the same time, not so many.

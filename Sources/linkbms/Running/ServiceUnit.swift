@@ -7,9 +7,10 @@ enum ServiceUnit {
   ///   - secrets: files that the service's user cannot read: systemd, which is root, gives it a copy.
   ///   - port: where pages are served; `nil` = nowhere.
   ///   - ports: the addresses of the inverter's ports.
+  ///   - written: files that it writes, by option.
   static func text(
     arguments: [String], secrets: [(option: String, path: String)] = [], usesGPIO: Bool = false, port: Int? = nil,
-    ports: [String] = []
+    ports: [String] = [], written: [(option: String, path: String)] = []
   ) -> String {
     let program = FileNames.ownProgram ?? "/usr/local/bin/linkbms"
     let words = ([program] + arguments).map(quoted) + secrets.map { "\($0.option) %d/\($0.option.drop { $0 == "-" })" }
@@ -28,7 +29,7 @@ enum ServiceUnit {
 
       [Service]
       Type=notify
-      \(credentials)\(bitRates(ports, program))ExecStart=\(command)
+      \(credentials)\(bitRates(ports, program))\(elsewhere(written))ExecStart=\(command)
       ExecReload=/bin/kill -HUP $MAINPID
       # The control loop gives a sign of life for steps that it has made. Without one for 2 s it is killed; the PDU has opened by then.
       WatchdogSec=2
@@ -36,7 +37,9 @@ enum ServiceUnit {
       TimeoutStopSec=10
       Restart=on-failure
       RestartSec=2
+      # All that it may write to. What stands there belongs to its user from the start on; names without a folder mean this one.
       StateDirectory=linkbms
+      WorkingDirectory=\(folder)
       # The loop first: 100 ms are its step.
       CPUSchedulingPolicy=rr
       CPUSchedulingPriority=20
@@ -82,6 +85,18 @@ enum ServiceUnit {
     }
     return "# The interface must be up at the inverter's bit rate; where nothing else sets it, take away the # of the next line"
       + (interfaces.count > 1 ? "s" : "") + ".\n" + commands.joined()
+  }
+
+  /// The only folder that a service may write to (systemd's StateDirectory).
+  static let folder = "/var/lib/linkbms"
+
+  /// A warning about what the service will not be able to write. It is not changed: somebody may know better.
+  private static func elsewhere(_ written: [(option: String, path: String)]) -> String {
+    let options = written.filter { $0.path.hasPrefix("/") && !$0.path.hasPrefix(folder + "/") }.map { option, path in
+      option + (option == "--config" ? " (what is changed on the pages is saved there)" : "")
+    }
+    guard !options.isEmpty else { return "" }
+    return "# The service may write to \(folder) alone: move there what these name: \(options.joined(separator: ", ")).\n"
   }
 
   /// What a service records where nobody says how much: some 5 GB, hours. Without a limit it would fill the disk.

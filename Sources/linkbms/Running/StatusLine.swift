@@ -22,7 +22,11 @@ enum StatusLine {
         "discharge \(number(Int64(engine.outputs.dischargeLimit_mA), 3)) A",
       ]
     }
-    for session in runtime.sessions { words.append("inverter \(session.phase)") }
+    for session in runtime.sessions {
+      // What is sent unasked is sent to nobody, too (sofar.md §8.1).
+      let isUnconfirmed = session.phase == .online && !session.hasHeardPeer
+      words.append("inverter \(isUnconfirmed ? "unconfirmed" : "\(session.phase)")")
+    }
     if runtime.isHeld { words.append("held open") }
     return words.joined(separator: ", ")
   }

@@ -135,10 +135,12 @@ struct SystemOptions: ParsableArguments {
     guard let meant = spoken.definition else { return [] }
     let definition = try TableChooser.definition(meant.protocolName, library)
     let chosen = try TableChooser.variant(variant ?? meant.variant, of: definition)
-    guard let session = definition.link(variant: chosen?.name).session(.battery, address: address) else {
+    let link = definition.link(variant: chosen?.name)
+    guard let session = link.session(.battery, address: address) else {
       throw WorldError(
         message: "\(meant.protocolName): has no handshake for a battery: expected a protocol in which one can be played")
     }
+    try BatteryAddress.check(address, link)
     return (0..<buses).map { _ in session }
   }
 

@@ -125,7 +125,7 @@ import Testing
     #expect(right.sends == 1)
     job.stop(.at(0.13))
     let text = job.context.output.takeText()
-    #expect(text.contains("silent → silent 1 frames, silent → silent 0, 1 waited for more than 0.1 s and were dropped"), "\(text)")
+    #expect(text.contains("silent → silent-2 1 frames, silent-2 → silent 0, 1 waited for more than 0.1 s and were dropped"), "\(text)")
     #expect(job.context.status == .findings)
   }
 
@@ -143,7 +143,7 @@ import Testing
     #expect(right.sends == 2)
     job.stop(.at(10))
     let text = job.context.output.takeText()
-    #expect(text.contains("silent → silent 2 frames, 29 waited for more than 0.1 s"), "\(text)")
+    #expect(text.contains("silent → silent-2 2 frames, 29 waited for more than 0.1 s"), "\(text)")
   }
 
   /// One CAN FD frame, from a network say, must not cut a battery off its inverter.
@@ -162,8 +162,9 @@ import Testing
     #expect(right.sends == 3 && !job.context.isDone && job.context.failure == nil)
     job.stop(.at(1))
     let lines = job.context.output.takeText().split(separator: "\n")
-    #expect(lines.first == "linkbms: silent: cannot send CAN FD frames; such frames are dropped" && lines.count == 2, "\(lines)")
-    #expect(lines.last == "linkbms: silent → silent 3 frames, silent → silent 0, 3 could not be sent there", "\(lines)")
+    #expect(lines.first == "linkbms: silent-2 is right" && lines.count == 3, "\(lines)")
+    #expect(lines[1] == "linkbms: silent: cannot send CAN FD frames; such frames are dropped", "\(lines)")
+    #expect(lines.last == "linkbms: silent → silent-2 3 frames, silent-2 → silent 0, 3 could not be sent there", "\(lines)")
     #expect(job.context.status == .findings)
   }
 
@@ -202,6 +203,14 @@ import Testing
       }
       #expect(error?.message == "--set: PackVoltage cannot hold \(shown), expected 0.0 to 6553.5 V", "\(error?.message ?? "")")
     }
+  }
+
+  @Test func aSignalIsSetOnce() throws {
+    var world = MemoryWorld(MemoryBuses())
+    let words = ["bridge", "mem://a", "mem://b", "--protocol", "deye-hv", "--set", "PackVoltage=380", "--set"]
+    let error = #expect(throws: WorldError.self) { _ = try world.job(words + ["PackVoltage=390"]) }
+    #expect(error?.message == "--set: PackVoltage is given twice, expected one value", "\(error?.message ?? "")")
+    _ = try world.job(words + ["Soc=50"])
   }
 
   @Test func bothBusesHaveToBeArmed() throws {

@@ -211,6 +211,49 @@ import Testing
     #expect(heads.count < 250)
   }
 
+  @Test func aStartGoesOnBehindTheLatestAndCountsThoseOfEarlierStarts() throws {
+    let folder = try TestFolder()
+    // Of something else: other numbers, another name or suffix, and a run's recording with its lines beside it.
+    let others = [
+      "other-0001.log", "r-00003.log", "r-0002.log.old", "r-0002.pcapng", "r-0004.log", "r-0004.log.log", "r-3.log", "r-x.log",
+      "r.log",
+    ]
+    for name in others + ["r-0001.log", "r-0006.log", "r-0008.log"] {
+      try "old".write(toFile: folder.file(name), atomically: true, encoding: .utf8)
+    }
+    let port = SilentPort()
+    let file = try CaptureFile(folder.file("r.log"), .candump, buses: ["can0"], rotation: Rotation(bytes: 4000, keep: 2), .at(0))
+    func names() throws -> [String] {
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().filter { !others.contains($0) }
+    }
+    let job = CaptureJob(JobContext("capture", [port]), file: file, decoder: nil)
+    job.start(.at(0))
+    job.pump(.at(0))
+    #expect(try names() == ["r-0001.log", "r-0006.log", "r-0008.log", "r-0009.log"], "one that hears nothing pushes out nothing")
+    port.put(frame, at: .at(1))
+    job.pump(.at(1))
+    #expect(try names() == ["r-0008.log", "r-0009.log"])
+    for step in 0..<200 {
+      port.put(frame, at: .at(2 + Double(step) * 0.01))
+      job.pump(.at(2 + Double(step) * 0.01))
+    }
+    job.stop(.at(6))
+    let left = try names()
+    #expect(left.count == 2 && left[0] > "r-0009.log" && file.names == left.map(folder.file), "\(left)")
+    #expect(others.allSatisfy { InputFile.exists(folder.file($0)) })
+    // Without --keep all stay, and the numbers go on just so.
+    let next = try CaptureFile(folder.file("r.log"), .candump, buses: ["can0"], rotation: Rotation(bytes: 4000), .at(0))
+    try next.write(CANRecord(time: nil, frame: frame))
+    try next.close()
+    #expect(try names() == left + next.names.map { String($0.dropFirst(folder.path.count + 1)) } && next.names[0] > file.names[1])
+  }
+
+  @Test func noFrameIsNothingToStopAfter() {
+    var world = MemoryWorld(MemoryBuses())
+    let status = world.run(["capture", "mem://a", "-n", "0"])
+    #expect(status == 2 && world.notes.joined().contains("--count: found 0, expected 1 or more"), "\(world.notes)")
+  }
+
   @Test func aBurstIsDividedIntoFilesTooBetweenTwoWakes() throws {
     let folder = try TestFolder()
     let port = SilentPort()

@@ -58,6 +58,23 @@ import Testing
     #expect(!plain.output.contains("R28"), "\(plain)")
   }
 
+  /// An inverter that asks alone asks in what two protocols share; what the battery says decides, however late it is switched on.
+  @Test func aBatteryThatComesLateDecidesWhatIsSpoken() throws {
+    var polls = 0
+    let found = try hear(["diagnose", "--live", "x"], losses: [3: 9]) { frame in
+      if frame.id.number == 0x4200 { polls += 1 }
+      return frame.id.number == 0x4200 || polls > 8
+    }
+    #expect(found.output.contains("linkbms: silent: deye-hv (deye-hv)"), "\(found)")
+    #expect(found.output.contains("deye-hv (deye-hv), address 0, inverter and battery"), "\(found)")
+    #expect(found.output.contains("Poll is not answered: 7 of 59 ×") && !found.output.contains("no battery answers"), "\(found)")
+    // All of it counts, the frames and the loss before.
+    #expect(found.output.contains("9 frames lost") && found.output.contains("silent: 644 frames"), "\(found)")
+    // The battery never comes: that is what is wrong.
+    let alone = try hear(["diagnose", "--live", "x"]) { $0.id.number == 0x4200 }
+    #expect(alone.output.contains("R02"), "\(alone)")
+  }
+
   /// Before it is known what the bus speaks frames are held back; what was lost then is not forgotten.
   @Test(arguments: [1, 5, 300] as [UInt64]) func whatWasLostIsFoundWheneverItWas(before: UInt64) throws {
     let found = try hear(["diagnose", "--live", "x"], losses: [before: 9]) { _ in true }
@@ -72,6 +89,46 @@ import Testing
   func whatALiveDiagnosisDoesNotReadIsRefused(words: [String], error: String) {
     let result = run(["diagnose", "--live", "mem://a"] + words)
     #expect(result.status == 2 && result.errors.contains(error) && result.output.isEmpty, "\(result)")
+  }
+
+  /// Not when everything has been heard.
+  @Test(arguments: ["--report", "--annotate", "--bundle"]) func whatCannotBeWrittenIsRefusedBeforeListening(option: String) throws {
+    let folder = try TestFolder()
+    var world = MemoryWorld(MemoryBuses())
+    world.isInterrupted = true
+    var isOpened = false
+    world.live.open = { _, _ in
+      isOpened = true
+      return SilentPort()
+    }
+    let absent = world.run(["diagnose", "--live", "x", option, folder.file("none/x")])
+    #expect(world.notes.joined().contains("cannot write \(folder.file("none/x")): No such file"), "\(world.notes)")
+    let isFolder = world.run(["diagnose", "--live", "x", option, folder.path])
+    #expect(absent == 2 && isFolder == 2 && !isOpened && world.bytes.isEmpty, "\(world.notes)")
+  }
+
+  @Test func tryingANameChangesNothing() throws {
+    let folder = try TestFolder()
+    try "mine".write(toFile: folder.file("old"), atomically: true, encoding: .utf8)
+    try FileManager.default.createSymbolicLink(atPath: folder.file("link"), withDestinationPath: folder.file("nowhere"))
+    for name in ["old", "new", "link"] { try OutputFile.check(folder.file(name)) }
+    try OutputFile.check("/dev/null")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["link", "old"])
+    #expect(try String(contentsOfFile: folder.file("old"), encoding: .utf8) == "mine")
+  }
+
+  /// Nobody named that file.
+  @Test func whatAKilledDiagnosisHasLeftIsNotInTheWay() throws {
+    let folder = try TestFolder()
+    for name in ["b.zip.heard.pcapng", "b.zip.heard-0001.pcapng"] {
+      try "left".write(toFile: folder.file(name), atomically: true, encoding: .utf8)
+    }
+    let found = try hear(["diagnose", "--live", "x", "--bundle", folder.file("b.zip")]) { _ in true }
+    #expect(found.failure == nil && found.output.contains("wrote \(folder.file("b.zip"))"), "\(found)")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        == ["b.zip", "b.zip.heard-0001.pcapng", "b.zip.heard.pcapng"])
+    #expect(try String(contentsOfFile: folder.file("b.zip.heard.pcapng"), encoding: .utf8) == "left")
   }
 
   @Test func aRuleIsExplainedBehindTheDiagnosis() throws {

@@ -291,7 +291,6 @@ import Testing
       virtual inverter --profile deye-hv --can mem://a &
       expect Totals where 'PackVoltage = 380' within 5s
       tell 1 fault silent-battery
-      tell 1 nonsense
       sleep 0.05
       expect Totals within 1500ms
       """)
@@ -299,8 +298,26 @@ import Testing
     #expect(result.outcome == .goesOn(1))
     #expect(
       result.output.contains("online: keeps answering") && result.output.contains("fault silent-battery 1.0"), "\(result.output)")
-    #expect(result.errors.contains("found \"nonsense\", expected fault KIND"))
     #expect(shell.session.endJobs() == 0)
+  }
+
+  /// A script that went on without the fault that it asked for would test something else.
+  @Test(arguments: [
+    ("tell 1 nonsense", "found \"nonsense\", expected fault KIND"),
+    ("tell 1 fault foo", "fault: found \"foo\", expected wrong-bit-rate, "),
+    ("tell 1 fault dropped 2", "fault frames-dropped: found \"2\", expected a share of frames, 0 to 1"),
+    ("tell 1 fault off dropped", "fault off: found \"dropped\", expected nothing: no fault acts"),
+    ("tell 2 fault dropped", "capture mem://a: takes no commands while it runs; found \"fault dropped\""),
+  ])
+  func aLineThatAJobCannotObeyEndsAScript(line: String, error: String) throws {
+    let shell = try Shell()
+    let begin = "arm mem://a\nvirtual battery --profile deye-hv --can mem://a &\ncapture mem://a &\n"
+    let result = try shell.run(begin + line + "\necho not-this")
+    #expect(result.errors.contains(error) && result.outcome == .goesOn(2), "\(result)")
+    #expect(!result.output.contains("not-this"))
+    let second = try shell.run("set onerror continue\n" + line + "\necho went-on $?")
+    #expect(second.output.contains("went-on 2"))
+    _ = shell.session.endJobs()
   }
 
   @Test func disarmEndsWhatSends() throws {

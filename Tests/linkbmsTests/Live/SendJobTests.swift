@@ -192,6 +192,42 @@ import Testing
     #expect(world.run(["send", "mem://a", "--protocol", "deye-hv", "Totals", "Soc=255", "PackVoltage=6553.5"]) == 0)
   }
 
+  /// Another address, a part of a text or one of two values would be something else than was asked for.
+  @Test(
+    arguments: [
+      (["--protocol", "pylontech-hv", "--address", "200", "Totals", "PackVoltage=380"], "--address: found 200, expected 0 to 15"),
+      (["--protocol", "pylontech-hv", "--address", "16", "Totals"], "--address: found 16, expected 0 to 15"),
+      (["--protocol", "deye-hv", "--address", "99", "Poll"], "--address: found 99, expected none: Poll has no addresses"),
+      (["--address", "1", "4200#00"], "--address: found 1, expected none: 4200#00 says its ID itself"),
+      (
+        ["--protocol", "deye-hv", "Name1", "NamePart1=DeyeDeyeDeyeDeye"],
+        "NamePart1: cannot hold that text, expected at most 8 bytes"
+      ),
+      (
+        ["--protocol", "deye-hv", "Totals", "PackVoltage=380", "PackVoltage=390"], "PackVoltage is given twice, expected one value"
+      ),
+    ] as [([String], String)])
+  func whatCannotBeSentAsAskedIsRefused(words: [String], error: String) throws {
+    let buses = MemoryBuses()
+    let ear = try buses.open("mem://a")
+    var world = MemoryWorld(buses)
+    let status = world.run(["send", "mem://a"] + words)
+    #expect(status == 2 && world.notes.last?.contains(error) == true, "\(world.notes)")
+    try ear.receive { _ in Issue.record("something was sent") }
+  }
+
+  @Test func addressAndTextAreSentAsAsked() throws {
+    let buses = MemoryBuses()
+    let ear = try buses.open("mem://a")
+    var world = MemoryWorld(buses)
+    #expect(world.run(["send", "mem://a", "--protocol", "pylontech-hv", "--address", "15", "Totals"]) == 0, "\(world.notes)")
+    #expect(world.run(["send", "mem://a", "--protocol", "deye-hv", "Name1", "NamePart1=Deye"]) == 0, "\(world.notes)")
+    var frames: [CANFrame] = []
+    try ear.receive { if case .frame(let record) = $0 { frames.append(record.frame) } }
+    #expect(frames.map(\.id) == [.extended(0x421F), .extended(0x7330)])
+    #expect(frames.last?.head == 0x6579_6544)
+  }
+
   @Test func replayWaitsForTheLastFrameToo() {
     port.tells = true
     let job = ReplayJob(

@@ -113,6 +113,31 @@ import Testing
     #expect(sink.lost == 3)
   }
 
+  /// At another rate nothing that comes is a tap's: that must not look like a quiet one.
+  @Test(arguments: [false, true]) func linesThatAreTooLongCountAndAreToldWhereNothingElseCame(hasFrames: Bool) throws {
+    let tap = try TapListener(host: "127.0.0.1", port: 0)
+    defer { tap.close() }
+    var world = MemoryWorld(MemoryBuses())
+    let job = try world.job(["capture", tap.name])
+    let long = "(1.000000) chain1 001#" + String(repeating: "0", count: 2000)
+    let said = [long, hasFrames ? lines[1] : "(1.000000) can0 123#11 R", long].joined(separator: "\n")
+    let malformed: UInt64 = hasFrames ? 2 : 3
+    job.start(.now)
+    let end_ns = PortPoller.now_ns + 60_000_000_000
+    var isSaid = false
+    while job.context.ports[0].counters.malformed < malformed, PortPoller.now_ns < end_ns {
+      tap.receive { _ in }
+      if !isSaid { isSaid = tap.write(said.utf8) == .sent }
+      job.pump(.now)
+      _ = PortPoller.wait(job.context.ports.map(\.descriptor) + [tap.descriptor], until_ns: PortPoller.now_ns + 20_000_000)
+    }
+    job.stop(.now)
+    let text = job.context.output.takeText()
+    #expect(job.context.ports[0].counters.malformed == malformed, "\(text)")
+    #expect(text.contains("\(tap.name): 3 lines were none of a tap's: is the rate right?\n") == !hasFrames, "\(text)")
+    #expect(text.contains(" chain1 001#000E331DF7 T\n") == hasFrames && text.contains("were none") == !hasFrames, "\(text)")
+  }
+
   @Test func plainLinesAndOtherCommands() throws {
     let plain = try play(lines) { ["capture", $0] }.job.context.output.takeText()
     #expect(plain.contains(" chain1 001#000E331DF7 T\n") && plain.contains(" pdu 001#F4010000E02E0000 R\n"), "\(plain)")

@@ -278,6 +278,42 @@ import Testing
     }
   }
 
+  /// Not after a night.
+  @Test func aBundleThatCannotBeWrittenIsRefusedBeforeListening() throws {
+    let folder = try TestFolder()
+    var world = MemoryWorld(MemoryBuses())
+    var isOpened = false
+    world.live.open = { _, _ in
+      isOpened = true
+      return SilentPort()
+    }
+    let words = ["capture", "x", "--trigger", "00004210 unanswered 1", "--bundle"]
+    world.isInterrupted = true
+    let status = world.run(words + [folder.file("none/x")])
+    let name = folder.file("none/x-0001.zip")
+    #expect(status == 2 && !isOpened)
+    #expect(world.notes.joined().contains("cannot write \(name): No such file or directory"), "\(world.notes)")
+    _ = try world.job(words + [folder.file("x")])
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    #expect(isOpened && left.isEmpty, "the name was only tried")
+  }
+
+  @Test func aBundleThatCannotBeWrittenAnyMoreIsAFailure() throws {
+    let folder = try TestFolder()
+    var world = MemoryWorld(MemoryBuses())
+    let port = SilentPort()
+    world.live.open = { _, _ in port }
+    try FileManager.default.createDirectory(atPath: folder.file("usb"), withIntermediateDirectories: false)
+    let job = try world.job(["capture", "x", "--trigger", "PackVoltage > 400", "--bundle", folder.file("usb/night")])
+    job.start(.at(0))
+    try FileManager.default.removeItem(atPath: folder.file("usb"))
+    play(on: port, job)
+    let text = job.context.output.takeText()
+    #expect(text.contains("trigger: silent: the expression holds"), "\(text)")
+    #expect(text.contains("cannot write \(folder.file("usb/night-0001.zip"))"), "\(text)")
+    #expect(job.context.status == .failed)
+  }
+
   @Test func lostFramesAreATriggerToo() throws {
     let folder = try TestFolder()
     var world = MemoryWorld(MemoryBuses())

@@ -2,6 +2,7 @@ import Dispatch
 import Foundation
 import Glibc
 import Synchronization
+import HostIO
 import Testing
 
 @testable import Formats
@@ -332,6 +333,31 @@ import Testing
       start + ["--gpio", "gpiochip0", "--gpio-input", "open=22:low", "--gpio-reset-button", "27", "--print-unit"])
     #expect(unit.output.contains(" --gpio gpiochip0 --gpio-input open=22:low --gpio-reset-button 27 "), "\(unit)")
     #expect(unit.output.contains("SupplementaryGroups=dialout gpio\n"))
+  }
+
+  /// A service starts in a folder of its own, the only one that it may write to.
+  @Test func theUnitFindsItsFilesFromItsOwnFolder() throws {
+    let here = try #require(FileNames.currentFolder)
+    func unit(_ words: [String]) -> [String] {
+      var world = MemoryWorld(MemoryBuses())
+      #expect(world.run(["run", "--chain", "tap+tcp://t:1", "--print-unit"] + words) == 0, "\(world.notes)")
+      return world.text.split(separator: "\n").map(String.init)
+    }
+    let relative = unit([
+      "--config", "bms.yaml", "--http", "80", "--history", "month.sqlite", "--tls-certificate", "./c.pem", "--tls-key", "k.pem",
+    ])
+    #expect(relative.contains { $0.contains("--config \(here)/bms.yaml ") && $0.contains("--history month.sqlite") })
+    #expect(relative.contains { $0.contains("--tls-certificate \(here)/c.pem ") })
+    #expect(relative.contains("LoadCredential=tls-key:\(here)/k.pem"))
+    #expect(relative.contains("WorkingDirectory=/var/lib/linkbms"))
+    // What it could not write is said. A configuration is written to where there are pages.
+    func warning(_ unit: [String]) -> String? { unit.first { $0.hasPrefix("# The service may write to") } }
+    #expect(warning(relative)?.hasSuffix(": --config (what is changed on the pages is saved there).") == true)
+    let own = ["--config", "/var/lib/linkbms/bms.yaml"]
+    #expect(warning(unit(own + ["--http", "80", "--history", "postgresql://host/bms", "--record", "run.pcapng"])) == nil)
+    #expect(warning(unit(["--config", "/etc/bms.yaml"])) == nil)
+    #expect(
+      warning(unit(own + ["--state", "/srv/state", "--record", "/srv/run.pcapng"]))?.hasSuffix(": --state, --record.") == true)
   }
 
   @Test func printsAUnitThatStartsExactlyThis() throws {

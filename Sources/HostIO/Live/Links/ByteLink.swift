@@ -65,6 +65,16 @@ final class ByteLink {
     }
   }
 
+  /// Why it is away: with what reading or writing failed; 0 = there is nothing more to read.
+  private func loss(_ code: Int32) -> PortError {
+    guard case .tcp = place else { return .vanished(place.description) }
+    return switch code {
+    case 0, ECONNRESET, EPIPE: .refused(place.description, reason: "closed the connection")
+    case ETIMEDOUT, EHOSTUNREACH, ENETUNREACH: .refused(place.description, reason: "does not answer any more")
+    default: .system(HostError(place.description, attempt: "go on", code: code))
+    }
+  }
+
   /// Sends what waits, reads what came, looks again for what is lost.
   func pump(_ take: (UnsafeRawBufferPointer) -> Void) -> Change? {
     guard !isClosed else { return nil }
@@ -83,7 +93,7 @@ final class ByteLink {
       } else if count == 0, !handle.isHungUp {
         break
       } else {
-        return lose(.vanished(place.description))
+        return lose(loss(count < 0 ? errno : 0))
       }
     }
     if let pendingLoss { return lose(pendingLoss) }
@@ -170,7 +180,7 @@ final class ByteLink {
         return
       } else {
         // Told by `pump`, which is called at once.
-        pendingLoss = .vanished(place.description)
+        pendingLoss = loss(count < 0 ? errno : 0)
         wakeTime_ns = PortPoller.now_ns
         return
       }

@@ -3,7 +3,7 @@
 struct LineSplitter {
   /// The longest line that is kept.
   let capacity: Int
-  /// Lines that were longer, and are gone.
+  /// Lines that were longer, and are gone: counted at once, for an end may never come.
   private(set) var overlong: UInt64 = 0
   private var line: [UInt8] = []
   private var isOverlong = false
@@ -13,13 +13,18 @@ struct LineSplitter {
   mutating func take(_ bytes: UnsafeRawBufferPointer, _ each: ([UInt8]) -> Void) {
     for byte in bytes {
       guard byte != 10, byte != 13 else {
-        if isOverlong { overlong &+= 1 } else if !line.isEmpty { each(line) }
+        if !isOverlong, !line.isEmpty { each(line) }
         line.removeAll(keepingCapacity: true)
         isOverlong = false
         continue
       }
       guard !isOverlong else { continue }
-      if line.count < capacity { line.append(byte) } else { isOverlong = true }
+      if line.count < capacity {
+        line.append(byte)
+      } else {
+        isOverlong = true
+        overlong &+= 1
+      }
     }
   }
 

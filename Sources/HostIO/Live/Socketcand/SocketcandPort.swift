@@ -19,7 +19,13 @@ public final class SocketcandPort: BusPort {
   /// What passed here.
   public private(set) var counters = PortCounters()
   /// The other end is a server.
-  public var advice: PortAdvice { PortAdvice(expected: "frame of a socketcand in raw mode", question: "what does \(server) run?") }
+  public var advice: PortAdvice {
+    let words = complaint.map { "it said \"\($0)\": " } ?? ""
+    var advice = PortAdvice(expected: "frame of a socketcand in raw mode", question: words + "what does \(server) run?")
+    // What is said in words is no noise.
+    if complaint != nil { advice.many = 1 }
+    return advice
+  }
   /// The server stamps with its own clock.
   public var usesSystemClock: Bool { false }
   private let link: ByteLink
@@ -100,6 +106,8 @@ public final class SocketcandPort: BusPort {
   }
 
   private var others: UInt64 = 0
+  /// The first error that the server told in words while the bus was open.
+  private var complaint: String?
 
   private func hear(_ message: SocketcandMessage, _ take: (PortEvent) -> Void) {
     switch (state, message) {
@@ -118,7 +126,10 @@ public final class SocketcandPort: BusPort {
       let time = Timestamp(nanoseconds: time_us &* 1000)
       take(.frame(CANRecord(time: time, precision: .microseconds, frame: frame)))
     case (.raw, .echo), (.raw, .ok), (_, .frame): break
-    case (.raw, .hi), (.raw, .other): others &+= 1
+    case (.raw, .hi): others &+= 1
+    case (.raw, .other(let text)):
+      others &+= 1
+      if complaint == nil, text.hasPrefix("error") { complaint = String(text.prefix(80)) }
     case (.greeting, .other(let text)), (.opening, .other(let text)), (.switching, .other(let text)):
       let shown = String(text.prefix(80))
       trouble = .refused(

@@ -19,6 +19,14 @@ import Testing
     #expect(result.lines == ["12345678", "ok"] && result.overlong == 1)
   }
 
+  /// At another rate of a serial line there may be none.
+  @Test func whatIsTooLongIsCountedBeforeItsEnd() {
+    #expect(lines([Array("12345678".utf8)]).overlong == 0)
+    #expect(lines([Array("123456789".utf8), Array(repeating: 0x41, count: 100)]).overlong == 1)
+    let ended = lines([Array("ok\n123456789".utf8), Array("0\n\nok\n1234567890".utf8)])
+    #expect(ended.lines == ["ok", "ok"] && ended.overlong == 2)
+  }
+
   /// However the bytes are cut into pieces, the lines are the same.
   @Test func piecesDoNotMatter() {
     let seed = UInt64.random(in: 0 ... .max)

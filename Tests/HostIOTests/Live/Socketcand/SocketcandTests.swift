@@ -144,7 +144,9 @@ final class ObedientServer {
     #expect(port.counters.malformed == 1 && port.counters.received == 4 && port.counters.sent == 1)
     server.companion.say("close")
     let lost = try PortTesting.gather(port) { !$0.isEmpty }
-    guard case .lost(.vanished)? = lost.first, lost.count == 1 else { return #expect(Bool(false), "\(lost)") }
+    // It is no interface that somebody has unplugged.
+    let why = PortError.refused("127.0.0.1:\(server.port)", reason: "closed the connection")
+    #expect(lost.count == 1 && lost.compactMap(\.loss) == [why], "\(lost)")
     #expect(try port.send(PortTesting.everyKind[0]) == .full && port.descriptor == -1)
     let again = try PortTesting.gather(port) { !$0.records.isEmpty }
     guard case .returned? = again.first, again.count == 2 else { return #expect(Bool(false), "\(again)") }
@@ -153,6 +155,23 @@ final class ObedientServer {
     }
     #expect(!port.usesSystemClock)
     port.close()
+    port.close()
+  }
+
+  /// What a server says in words is worth a word at once, and the first of them is the cause.
+  @Test func anErrorThatTheServerTellsIsAdvice() throws {
+    let server = try ObedientServer(hello: "< hi >", answers: ["< ok >", "< ok >"])
+    let port = try SocketcandPort(host: "127.0.0.1", port: server.port, interface: "can0")
+    server.companion.say("< stat 1 2 3 4 >< frame 123 1.0 01 >")
+    #expect(try PortTesting.frames(port, 1).count == 1)
+    #expect(port.advice.many == nil && port.counters.malformed == 1)
+    server.companion.say("< error controller stopped >< error 040 2.0 >< error another >< frame 123 3.0 01 >")
+    #expect(try PortTesting.frames(port, 2).count == 2, "an error frame is none of those")
+    #expect(port.advice.many == 1 && port.counters.malformed == 3)
+    #expect(
+      port.advice.malformed(1)
+        == "1 message was no frame of a socketcand in raw mode: it said \"error controller stopped\": "
+        + "what does 127.0.0.1:\(server.port) run?")
     port.close()
   }
 
