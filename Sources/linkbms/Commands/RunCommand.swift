@@ -96,6 +96,7 @@ struct RunCommand: ToolCommand {
     }
     try system.checkArmed(world.live)
     Signals.install(onSecondStop: .isRemembered)
+    ProcessMemory.keep()
     let isJournal = FileNames.environment("JOURNAL_STREAM") != nil
     let output = BackgroundOutput(descriptor: 1, name: "standard output")
     let mark = isJournal ? "<\(Logger.Level.warning.priority)>" : ""
@@ -319,7 +320,8 @@ struct RunCommand: ToolCommand {
     for (option, value) in [
       ("--config", config.map(FileNames.absolute)), ("--state", state as String?), ("--can", system.can), ("--can2", system.can2),
       ("--pdu", system.pdu),
-      ("--simulate", simulate.map(FileNames.absolute)), ("--record", system.record), ("--rotate", rotate), ("--keep", keep.map { String($0) }),
+      ("--simulate", simulate.map(FileNames.absolute)), ("--record", system.record), ("--rotate", rotate),
+      ("--keep", keep.map { String($0) }),
       ("--variant", system.variant),
       ("--deadline", deadline), ("--speed", speed), ("--for", length),
     ] {

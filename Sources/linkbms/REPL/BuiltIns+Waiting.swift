@@ -174,8 +174,8 @@ extension ShellSession {
     hasUnmetExpectation = true
     if case .message = wish.name, !bus.isIdentified {
       throw WorldError(
-        message: "\(command): \(wish.text): after \(DurationText.seconds(limit ?? 0)) it is not known yet what \(bus.name) speaks, so that "
-          + "no frame has a name: 'open --live IFACE --protocol NAME', wait longer, or name the ID", status: .findings)
+        message: "\(command): \(wish.text): after \(DurationText.seconds(limit ?? 0)) it is not known yet what \(bus.name) speaks, "
+          + "so that no frame has a name: 'open --live IFACE --protocol NAME', wait longer, or name the ID", status: .findings)
     }
     throw WorldError(
       message: "\(command): \(wish.text): did not come within \(DurationText.seconds(limit ?? 0)) on \(bus.name)", status: .findings

@@ -45,6 +45,7 @@ enum ServiceUnit {
       CPUSchedulingPriority=20
       # Files and pages have threads of their own, which come after it.
       CPUSchedulingResetOnFork=yes
+      # Its memory is not put on a disk.
       LimitMEMLOCK=infinity
       OOMScoreAdjust=-900
       # CAN sockets, and setting up the interface\(bindsLow ? "; a port below 1024" : ""); nothing else.

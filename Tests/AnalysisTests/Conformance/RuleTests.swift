@@ -340,6 +340,37 @@ extension CANFrame {
     #expect(sign.findings.allSatisfy { $0.severity == .note }, "\(sign.findings.map(\.text))")
   }
 
+  /// Currents without an offset have no sign of the discharge limit either: that is no difference to a variant.
+  @Test func theNearestVariantDiffersInWhatMatters() throws {
+    let cold = Talk("be-default").changed { record, _ in
+      // Temperatures of cells and modules without their offset, 25.0 and 23.0 °C, most significant byte first.
+      guard [0x4240, 0x4270].contains(record.frame.id.number) else { return [record] }
+      return [
+        Talk.copy(record) {
+          $0.setWord(0, 0xFA00)
+          $0.setWord(2, 0xE600)
+        }
+      ]
+    }.diagnosis()
+    let identification = try #require(cold.buses.first?.identification)
+    #expect(identification.variant == "be-default" && identification.readings.keys.sorted() == ["cellTemperatureOffset"])
+    #expect(cold.findings.first?.rule == .R11 && !cold.findings.contains { $0.rule == .R10 || $0.rule == .R10b })
+  }
+
+  /// There are senders whose names keep address 0 while everything else has another, and their links work (pylontech-hv.md §4.12).
+  @Test func namesUnderAnotherAddressAreNoMix() {
+    let talk = Talk("pylon-sofar", seconds: 30)
+    #expect(talk.records.contains { $0.frame.id.number == 0x7331 })
+    func moved(_ ids: Set<UInt32>) -> Set<RuleID> {
+      talk.changed { record, _ in
+        ids.contains(record.frame.id.number)
+          ? [Talk.copy(record) { $0.id = ArbitrationID(rawValue: $0.id.rawValue & ~0xF) }] : [record]
+      }.rules()
+    }
+    #expect(!moved([0x7331, 0x7341]).contains(.R04))
+    #expect(moved([0x4221]).contains(.R04))
+  }
+
   @Test func r13aTenTimesOff() {
     func times(_ cycles: Double) -> Set<RuleID> {
       Talk(seconds: 60) { values, time in if time < cycles { values[.cellVoltageMax] = 331; values[.cellVoltageMin] = 330 } }

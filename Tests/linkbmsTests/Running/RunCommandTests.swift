@@ -1,8 +1,8 @@
 import Dispatch
 import Foundation
 import Glibc
-import Synchronization
 import HostIO
+import Synchronization
 import Testing
 
 @testable import Formats
@@ -55,6 +55,23 @@ import Testing
     let chain = try linkbmsTests.run(BuiltProgram.path, ["chain", recording])
     // How it was said is there; the last request may have been under way at the end.
     #expect(chain.output.contains("READ MEAS_STACK"), "\(chain.output.suffix(500))")
+  }
+
+  /// A battery that speaks unasked does not know who hears it (sofar.md §8.1).
+  @Test func aLinkOnWhichNobodyWasHeardIsUnconfirmed() throws {
+    let folder = try RunFolder()
+    try folder.set("protocol=sofar1")
+    let bus = NetworkBus()
+    let (slaves, tap) = try Self.slaves(folder)
+    let run = try Self.controller(folder, tap, ["--can", bus.address])
+    #expect(run.says("  RUNNING,") && run.says("inverter unconfirmed"), "\(run.text)")
+    #expect(!run.text.contains("inverter online"), "\(run.text)")
+    let inverter = try RunningProgram(["virtual", "inverter", "--profile", "sofar:sofar1", "--can", bus.address])
+    #expect(run.says("inverter online"), "\(run.text)\n\(inverter.text)")
+    for program in [inverter, run, slaves] {
+      program.send(SIGTERM)
+      _ = program.end()
+    }
   }
 
   @Test func aLineThatIsGoneOpensAndComesBack() throws {
