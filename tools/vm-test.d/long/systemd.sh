@@ -35,7 +35,7 @@ for unit in systemd-udevd systemd-udev-trigger systemd-udev-settle systemd-hwdb-
 done
 printf '[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\n' > $units/bench.target
 container=linkbms unshare --pid --fork --mount --mount-proc --kill-child /lib/systemd/systemd --system --unit=bench.target \
-  --log-target=console > "$work/systemd" 2>&1 &
+  --log-target=journal > "$work/systemd" 2>&1 &
 soon eval 'first=$(pgrep -nx systemd)'
 inside() { nsenter -t "$first" -m -p "$@"; }
 systemctl() { inside systemctl "$@"; }
@@ -95,10 +95,11 @@ soon test -s /var/lib/linkbms/month.sqlite
 soon test -s /var/lib/linkbms/run-0001.pcapng
 
 # ---------------------------------------------------------------- reload
-"$linkbms" config set capacity=77 --file /var/lib/linkbms/bms.yaml
+"$linkbms" config set charge-current-max=11 --file /var/lib/linkbms/bms.yaml
 systemctl reload linkbms
-soon eval 'log | grep -qi "capacity"'
-say "reload: $(log | grep -i -m 1 capacity)"
+soon eval 'log | grep -A 1 "configuration read again" | grep -q "configuration in force"'
+closed
+say "reload: $(log | grep -A 1 "configuration read again" | tr "\n" ";") nothing opened"
 
 # ---------------------------------------------------------------- it hangs: no sign of life, killed, there again
 before=$(pid)
@@ -106,8 +107,8 @@ kill -STOP "$(main)"
 began=$SECONDS
 soon open
 say "stopped dead: the PDU opened by itself within $((SECONDS - began)) s"
-soon eval 'log | grep -q "closed" && [ "$(pid)" != 0 ] && [ "$(pid)" != "$before" ] && systemctl is-active --quiet linkbms'
-journalctl -o cat --no-pager | grep -q 'Watchdog timeout'
+soon eval '[ "$(pid)" != 0 ] && [ "$(pid)" != "$before" ] && systemctl is-active --quiet linkbms'
+soon eval 'journalctl -o cat --no-pager | grep -q "Watchdog timeout"'
 soon closed
 say "killed by the watchdog, started anew, closed after everything was measured; restarts: $(systemctl show -P NRestarts linkbms)"
 
