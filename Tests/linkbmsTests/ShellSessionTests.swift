@@ -103,7 +103,31 @@ private final class TestShell {
   func quitEndsAtOnce(script: String, status: Int32?) throws {
     let result = try TestShell().run(script)
     #expect(result.output.isEmpty)
-    #expect(result.outcome == .ends(status ?? 0))
+    #expect(result.outcome == .ends(status, worst: 0))
+  }
+
+  /// What came before `quit` counts unless it says a status itself.
+  @Test(arguments: [
+    ("apropos zzz; quit", ShellSession.Outcome.ends(nil, worst: 1)), ("apropos zzz\nquit 0", .ends(0, worst: 1)),
+    ("apropos zzz\nsource $dir/quits", .ends(nil, worst: 1)), ("source $dir/finds", .ends(nil, worst: 1)),
+    ("set onerror continue\nnonsense\nsource $dir/finds", .ends(nil, worst: 2)), ("source $dir/says", .ends(3, worst: 1)),
+  ])
+  func quitLosesNoStatus(script: String, outcome: ShellSession.Outcome) throws {
+    let shell = try TestShell()
+    for (name, text) in [("quits", "quit"), ("finds", "apropos zzz\nquit\necho x"), ("says", "apropos zzz; quit 3")] {
+      try text.write(toFile: shell.folder + "/" + name, atomically: true, encoding: .utf8)
+    }
+    let result = try shell.run(script)
+    #expect(result.output.isEmpty && result.outcome == outcome, "\(result)")
+  }
+
+  /// An expression without quotes is no file's name.
+  @Test(arguments: ["assert Soc > $dir/95", "expect Totals where PackVoltage >> $dir/95", "wait for Totals where Soc | cat"])
+  func whatPrintsNothingGoesToNoFile(line: String) throws {
+    let shell = try TestShell()
+    let result = try shell.run(line)
+    #expect(result.errors.contains("an expression with > or | in it needs quotes") && result.outcome == .goesOn(2), "\(result)")
+    #expect(!FileManager.default.fileExists(atPath: shell.folder + "/95"))
   }
 
   @Test func writesAndAppendsFiles() throws {

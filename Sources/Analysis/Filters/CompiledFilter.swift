@@ -5,13 +5,32 @@ import Protocols
 /// An expression bound to the definitions of a bus.
 ///
 /// Signals of other messages keep their last value: the expression is judged at every frame that carries at least one of its signals,
-/// with the latest values of the others. A frame that carries none passes only if the expression names fields alone.
+/// with the latest values of the others. A frame that carries none passes only if the expression names fields alone. `any` asks for flags
+/// of the frame, or where they stand, for those of the latest frame of any ID.
 public struct CompiledFilter: Sendable {
+  /// What is asked.
+  public enum Question: Sendable {
+    /// Which frames to take: what has not come is false.
+    case frames
+    /// Whether a frame fulfils a condition: what has not come leaves it open, also behind `not`.
+    case condition
+    /// How things stand: as `condition`, and a flag stands until a frame of its own ID says otherwise.
+    case standing
+  }
+
   private let expression: FilterExpression
   private let table: DecodeTable
   private let busName: String
   /// By name: the signals of that name in the plan, and the last value of any of them.
   private var signals: [String: Latest] = [:]
+  /// By slot: the severities of the flags that its latest frame carries, and of those that are set. `nil` where only the frame counts.
+  private var flags: [Int: Flags]?
+  private let question: Question
+
+  private struct Flags: Sendable {
+    var carried: Set<String> = []
+    var set: Set<String> = []
+  }
 
   private struct Latest: Sendable {
     var indices: Set<Int>
@@ -19,11 +38,13 @@ public struct CompiledFilter: Sendable {
     var label: String?
   }
 
-  /// - Throws: a name that is neither a signal of the definitions nor a field.
-  public init(_ expression: FilterExpression, table: DecodeTable, busName: String) {
+  /// Binds it; names that are neither signals nor fields have no value (`unknownNames`).
+  public init(_ expression: FilterExpression, table: DecodeTable, busName: String, _ question: Question = .frames) {
     self.expression = expression
     self.table = table
     self.busName = busName
+    self.question = question
+    if question == .standing, expression.asksForFlags { flags = [:] }
     for (name, _) in expression.names where FilterExpression.Field(rawValue: name) == nil {
       let indices = table.dissection.signals.indices.filter { table.dissection.signals[$0].name == name }
       signals[name] = Latest(indices: Set(indices))
@@ -45,20 +66,74 @@ public struct CompiledFilter: Sendable {
   /// - Parameter slot: what its ID means; −1 if nothing.
   public mutating func matches(_ record: CANRecord, slot: Int) -> Bool { judge(record, slot: slot) ?? false }
 
-  /// Whether the expression holds at a frame; `nil` at one that carries none of its signals and therefore says nothing.
+  /// Whether the expression holds at a frame; `nil` at one that carries none of its signals and therefore says nothing. But for `frames`
+  /// `nil` also as long as that depends on a value that has not come yet.
   public mutating func judge(_ record: CANRecord, slot: Int) -> Bool? {
-    guard learn(record, slot: slot) || signals.isEmpty else { return nil }
-    return truth(expression, record, slot)
+    guard learn(record, slot: slot) || signals.isEmpty && flags == nil else { return nil }
+    return question == .frames ? truth(expression, record, slot) : verdict(at: record, slot: slot)
+  }
+
+  /// Whether the expression holds for everything that was learnt; `nil` where that depends on a value that has not come yet. Fields of a
+  /// frame are those of `record`.
+  public func verdict(at record: CANRecord, slot: Int) -> Bool? { verdict(expression, record, slot) }
+
+  private func verdict(_ expression: FilterExpression, _ record: CANRecord, _ slot: Int) -> Bool? {
+    switch expression {
+    case .binary(.or, let left, let right):
+      let (left, right) = (verdict(left, record, slot), verdict(right, record, slot))
+      return left == true || right == true ? true : left == nil || right == nil ? nil : false
+    case .binary(.and, let left, let right):
+      let (left, right) = (verdict(left, record, slot), verdict(right, record, slot))
+      return left == false || right == false ? false : left == nil || right == nil ? nil : true
+    case .not(let inner): return verdict(inner, record, slot).map { !$0 }
+    case .flag(let severity):
+      if hasFlag(severity, record, slot) { return true }
+      return isKnown(severity) ? false : nil
+    case .binary, .number, .text, .name, .byte:
+      return isKnown(expression) ? truth(expression, record, slot) : nil
+    }
+  }
+
+  private func isKnown(_ expression: FilterExpression) -> Bool {
+    switch expression {
+    case .name(let name, _): signals[name].map { $0.value != nil } ?? true
+    case .not(let inner): isKnown(inner)
+    case .binary(_, let left, let right): isKnown(left) && isKnown(right)
+    case .flag(let severity): isKnown(severity)
+    case .number, .text, .byte: true
+    }
+  }
+
+  /// Whether a frame has come that can carry flags of that severity. A frame that is looked at by itself says everything about itself.
+  private func isKnown(_ severity: String?) -> Bool {
+    guard let flags else { return true }
+    return flags.values.contains { severity.map($0.carried.contains) ?? !$0.carried.isEmpty }
   }
 
   /// Names of signals in the expression of which no value has come yet.
   public var awaited: [String] { signals.filter { $0.value.value == nil }.map(\.key).sorted() }
+
+  /// Flags that it asks for and that no frame so far can carry, as they are asked for: `any fault`.
+  public var awaitedFlags: [String] { awaitedFlags(expression) }
+
+  private func awaitedFlags(_ expression: FilterExpression) -> [String] {
+    switch expression {
+    case .flag(let severity): isKnown(severity) ? [] : ["any \(severity ?? "flag")"]
+    case .not(let inner): awaitedFlags(inner)
+    case .binary(_, let left, let right): awaitedFlags(left) + awaitedFlags(right)
+    case .number, .text, .name, .byte: []
+    }
+  }
 
   /// Takes over the values that a frame carries; whether there were any.
   private mutating func learn(_ record: CANRecord, slot: Int) -> Bool {
     guard slot >= 0 else { return false }
     var carries = false
     let place = table.slots[slot]
+    if flags != nil, let own = flags(of: record, slot: slot) {
+      flags?[slot] = own
+      carries = true
+    }
     for index in Int(place.first)..<Int(place.end) {
       let info = table.dissection.signals[index]
       guard signals[info.name]?.indices.contains(index) == true, let raw = table.raw(index, slot: slot, in: record.frame) else {
@@ -184,7 +259,22 @@ public struct CompiledFilter: Sendable {
     }
   }
 
+  /// The flags of a frame by their severity; `nil` for one that has none.
+  private func flags(of record: CANRecord, slot: Int) -> Flags? {
+    var flags = Flags()
+    let place = table.slots[slot]
+    for index in Int(place.first)..<Int(place.end) {
+      guard let flag = table.dissection.signals[index].flag, let raw = table.raw(index, slot: slot, in: record.frame) else {
+        continue
+      }
+      flags.carried.insert(flag.severity.rawValue)
+      if flag.isSet(raw) { flags.set.insert(flag.severity.rawValue) }
+    }
+    return flags.carried.isEmpty ? nil : flags
+  }
+
   private func hasFlag(_ severity: String?, _ record: CANRecord, _ slot: Int) -> Bool {
+    if let flags { return flags.values.contains { severity.map($0.set.contains) ?? !$0.set.isEmpty } }
     guard slot >= 0 else { return false }
     let place = table.slots[slot]
     return (Int(place.first)..<Int(place.end)).contains { index in

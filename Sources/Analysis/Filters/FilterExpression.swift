@@ -53,6 +53,27 @@ public indirect enum FilterExpression: Sendable, Equatable {
     case .number, .text, .byte, .flag: []
     }
   }
+
+  /// Whether `any` stands in it.
+  public var asksForFlags: Bool {
+    switch self {
+    case .flag: true
+    case .not(let inner): inner.asksForFlags
+    case .binary(_, let left, let right): left.asksForFlags || right.asksForFlags
+    case .number, .text, .name, .byte: false
+    }
+  }
+
+  /// The first thing in it that belongs to one frame: a field, or a byte.
+  public var partOfOneFrame: String? {
+    switch self {
+    case .byte(let index): "byte[\(index)]"
+    case .name(let name, _): Field(rawValue: name) == nil ? nil : name
+    case .not(let inner): inner.partOfOneFrame
+    case .binary(_, let left, let right): left.partOfOneFrame ?? right.partOfOneFrame
+    case .number, .text, .flag: nil
+    }
+  }
 }
 
 /// Reads expressions by recursive descent; nesting is bounded, so that no input exhausts the stack.

@@ -13,8 +13,8 @@ struct CaptureCommand: LiveCommand {
       """
       Without --write and --decode the frames come out as candump lines. Files are written in whole blocks twice a second: whatever \
       ends the process leaves a readable file. Nothing is ever sent. With --trigger a ring of the latest frames is kept, and each \
-      trigger saves those before and after it as a bundle (verdict, findings, page, capture). Triggers: a rule (R05), \
-      '4200 unanswered 3', '305 gap > 3s', or an expression such as 'any fault'. A trigger comes again when what it waits for has \
+      trigger saves those before and after it as a bundle (verdict, findings, page, capture); triggers look at every frame, whatever \
+      --filter lets into files. Triggers: a rule (R05), '4200 unanswered 3' (asked three times, and no word within 1 s), '305 gap > 3s', or an expression such as 'any fault'. A trigger comes again when what it waits for has \
       ended and begins anew; a rule's has ended when it did not show for half a minute, and twice as long each further time. Frames \
       that were lost are counted, said, and noted in candump and pcapng files. A tap on chains and PDU (tap+tcp://HOST:PORT, \
       tap+serial:///dev/DEVICE@RATE) gives chain1, chain2 and pdu; it serves one listener, so no controller at the same time. \

@@ -48,12 +48,13 @@ final class CaptureJob: LiveJob {
   var nextWake_ns: Int64 { min(file?.nextWake_ns ?? .max, decoder?.nextWake_ns ?? .max, triggers?.nextWake_ns ?? .max) }
 
   func receive(_ record: CANRecord, from port: Int, _ now: LiveTime) {
-    if let ids, !ids.takes(record.frame) { return }
     var record = record
     record.bus = BusID(UInt16(truncatingIfNeeded: port))
+    // A trigger looks at everything: what a filter takes away would look like silence to it.
+    triggers?.take(record, now)
+    if let ids, !ids.takes(record.frame) { return }
     plain?.write(record, into: &context.output.data.pointee)
     decoder?.take(record, now)
-    triggers?.take(record, now)
     do throws(WorldError) {
       try file?.turn(now)
       try file?.write(record)

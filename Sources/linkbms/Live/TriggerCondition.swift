@@ -7,7 +7,7 @@ import Protocols
 enum TriggerCondition: Equatable {
   /// A rule of `diagnose` speaks: `R05`.
   case rule(RuleID)
-  /// A question is asked so often without any word of the other side: `4200 unanswered 3`.
+  /// A question was asked so often without any word of the other side, which had its time after the last one, too: `4200 unanswered 3`.
   case unanswered(FrameName, times: Int)
   /// A message is silent for longer: `305 gap > 3 s`.
   case gap(FrameName, longerThan_ns: Int64)
@@ -126,6 +126,7 @@ struct TriggerDetector {
     var condition: TriggerCondition
     var filter: CompiledFilter?
     var count = 0
+    /// When the message came last, or the question that was asked often enough.
     var last_ns: Int64?
     /// Whether it was told and has not ended since.
     var isHolding = false
@@ -146,7 +147,11 @@ struct TriggerDetector {
     self.bus = bus
     watches = conditions.map { condition in
       var watch = Watch(condition: condition)
-      if case .expression(let expression) = condition { watch.filter = CompiledFilter(expression, table: table, busName: bus) }
+      if case .expression(let expression) = condition {
+        // Who names a field means frames, and flags in them.
+        watch.filter = CompiledFilter(
+          expression, table: table, busName: bus, expression.partOfOneFrame == nil ? .standing : .condition)
+      }
       return watch
     }
   }
@@ -160,7 +165,7 @@ struct TriggerDetector {
       switch watches[index].condition {
       case .rule: continue
       case .expression:
-        // A frame without its signals says nothing either way.
+        // A frame without its signals says nothing either way, and neither does one that leaves it open.
         guard let holds = watches[index].filter?.judge(record, slot: slot) else { continue }
         if holds, !watches[index].isHolding, tells(index) { told = told ?? "the expression holds" }
         watches[index].isHolding = holds
@@ -172,9 +177,10 @@ struct TriggerDetector {
       case .unanswered(let name, let times):
         if isMeant(name, record.frame, slot) {
           watches[index].count += 1
-          if watches[index].count == times, tells(index) { told = told ?? "\(label(name)) unanswered \(times) ×" }
+          if watches[index].count == times { watches[index].last_ns = now_ns }
         } else if isOfOtherSide(name, slot) {
           watches[index].count = 0
+          watches[index].isHolding = false
         }
       }
     }
@@ -184,13 +190,29 @@ struct TriggerDetector {
   /// Time without a frame.
   mutating func wake(_ now_ns: Int64) -> String? {
     for index in watches.indices {
-      guard case .gap(let name, let longest) = watches[index].condition, !watches[index].isHolding,
-        let last = watches[index].last_ns, now_ns &- last > longest
-      else { continue }
+      guard let due_ns = due_ns(watches[index]), now_ns >= due_ns else { continue }
       watches[index].isHolding = true
-      if tells(index) { return "\(label(name)) silent for more than \(DurationText.seconds(longest))" }
+      guard tells(index) else { continue }
+      switch watches[index].condition {
+      case .gap(let name, let longest): return "\(label(name)) silent for more than \(DurationText.seconds(longest))"
+      case .unanswered(let name, let times): return "\(label(name)) unanswered \(times) ×"
+      case .rule, .expression: continue
+      }
     }
     return nil
+  }
+
+  /// Whoever is asked has so long for an answer.
+  static let answerTime_ns: Int64 = 1_000_000_000
+
+  /// When a silence is one; `nil` = it is none, or it was told.
+  private func due_ns(_ watch: Watch) -> Int64? {
+    guard !watch.isHolding, let last = watch.last_ns else { return nil }
+    switch watch.condition {
+    case .gap(_, let longest): return last &+ longest &+ 1_000_000
+    case .unanswered(_, let times): return watch.count >= times ? last &+ TriggerDetector.answerTime_ns : nil
+    case .rule, .expression: return nil
+    }
   }
 
   /// Notes that a condition is fulfilled; whether that is news.
@@ -229,13 +251,7 @@ struct TriggerDetector {
 
   /// When `wake` may find something.
   var nextWake_ns: Int64 {
-    var next = Int64.max
-    for watch in watches {
-      if case .gap(_, let longest) = watch.condition, !watch.isHolding, let last = watch.last_ns {
-        next = min(next, last &+ longest &+ 1_000_000)
-      }
-    }
-    return next
+    watches.compactMap(due_ns).min() ?? .max
   }
 
   private func label(_ name: TriggerCondition.FrameName) -> String {

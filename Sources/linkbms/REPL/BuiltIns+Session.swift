@@ -117,6 +117,7 @@ struct LetBuiltIn: BuiltInCommand {
   @Argument(parsing: .captureForPassthrough, help: "Its value.") var value: [String] = []
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
+    shell.onlyLooks = true
     guard let name else {
       for (name, value) in shell.variables.sorted(by: { $0.key < $1.key }) { try shell.world.print("\(name) \(value)") }
       return .done
@@ -169,6 +170,7 @@ struct EchoBuiltIn: BuiltInCommand {
   @Argument(parsing: .captureForPassthrough, help: "The words.") var words: [String] = []
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
+    shell.onlyLooks = true
     try shell.world.print(words.joined(separator: " "))
     return .done
   }
@@ -183,10 +185,9 @@ struct SourceBuiltIn: BuiltInCommand {
   @Argument(help: "The file.", completion: .file()) var file: String
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
-    switch try shell.run(script: .file(file)) {
-    case .ends(let status): shell.wantsToQuit = ShellSession.Quit(status: status)
-    case .goesOn(let status): if status != 0 { throw ExitCode(status) }
-    }
+    let outcome = try shell.run(script: .file(file))
+    if case .ends(let wanted, _) = outcome { shell.wantsToQuit = ShellSession.Quit(status: wanted) }
+    if outcome.worst != 0 { throw ExitCode(outcome.worst) }
     return .done
   }
 }
@@ -259,7 +260,7 @@ struct SleepBuiltIn: BuiltInCommand {
 struct QuitBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(commandName: "quit", abstract: "End the session; so does Ctrl-D.")
 
-  @Argument(help: "The exit status, 0 to 255.") var status: UInt8?
+  @Argument(help: "The exit status, 0 to 255; without it a script ends with the highest that came.") var status: UInt8?
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
     shell.wantsToQuit = ShellSession.Quit(status: status.map(Int32.init))

@@ -49,8 +49,8 @@ struct WaitBuiltIn: BuiltInCommand {
     commandName: "wait", abstract: "Wait until a message comes on the live bus, or until the jobs have ended.",
     discussion: HelpText.discussion(
       """
-      Looks at the bus of 'open --live'. Frames count from the beginning of the statement before. Without 'within' it waits as long as \
-      it takes. Expressions are those of 'decode --where'; one with > or | in it needs quotes. Without words it waits for the jobs. \
+      Looks at the bus of 'open --live'. Frames count from the beginning of the statement before ('expect', 'assert', 'let' and 'echo' \
+      are none here), and behind a frame that was waited for. Without 'within' it waits as long as it takes. Expressions are those of 'decode --where'; one with > or | in it needs quotes. Without words it waits for the jobs. \
       Exit status: 0 it came; 1 it did not, and a script stops.
       """,
       examples: [
@@ -68,6 +68,7 @@ struct WaitBuiltIn: BuiltInCommand {
       }
       return .done
     }
+    shell.onlyLooks = true
     let rest = words.first == "for" ? Array(words.dropFirst()) : words
     return try shell.await(try FrameWish.parse(rest, "wait for"), usual_ns: nil)
   }
@@ -79,15 +80,17 @@ struct ExpectBuiltIn: BuiltInCommand {
     commandName: "expect", abstract: "Require that a message comes on the live bus in time; else the script stops.",
     discussion: HelpText.discussion(
       """
-      Looks at the bus of 'open --live'. Frames count from the beginning of the statement before, so that the answer to a 'send' is \
-      not missed. Without 'within' 2 s are given. Exit status: 0 it came; 1 it did not.
+      Looks at the bus of 'open --live'. Frames count from the beginning of the statement before ('assert', 'let', 'echo' and another \
+      'expect' are none here), so that the answers to a 'send' are not missed and may come in any order. A frame counts once, and behind \
+      it only later ones of its ID. Without 'within' 2 s are given. Exit status: 0 it came; 1 it did not.
       """,
       examples: [("expect Totals where 'PackVoltage > 300' within 2s", "an answer with that value")]))
 
   @Argument(parsing: .captureForPassthrough, help: "A message, 'where EXPRESSION', 'within TIME'.") var words: [String] = []
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
-    try shell.await(try FrameWish.parse(words, "expect"), usual_ns: 2_000_000_000)
+    shell.onlyLooks = true
+    return try shell.await(try FrameWish.parse(words, "expect"), usual_ns: 2_000_000_000)
   }
 }
 
@@ -96,19 +99,31 @@ struct AssertBuiltIn: BuiltInCommand {
   static let configuration = CommandConfiguration(
     commandName: "assert", abstract: "Require that an expression over the latest values holds; else the script stops.",
     discussion: HelpText.discussion(
-      "Looks at the bus of 'open --live'. Exit status: 0 it holds; 1 it does not.",
-      examples: [("assert 'PackVoltage > 300 and Soc < 95'", "with the latest value of each")]))
+      "Looks at the bus of 'open --live'. Exit status: 0 it holds; 1 it does not, or a value that it depends on has not come yet.",
+      examples: [
+        ("assert 'PackVoltage > 300 and Soc < 95'", "with the latest value of each"),
+        ("assert 'not any fault'", "messages with faults have come, and none is set in the latest of each"),
+      ]))
 
   @Argument(parsing: .captureForPassthrough, help: "The expression; with > or | in it, in quotes.") var words: [String] = []
 
   mutating func run(in shell: ShellSession) throws -> ExitStatus {
     let text = words.joined(separator: " ")
     let bus = try shell.openBus()
-    let (filter, holds) = bus.informed(try bus.filter(try shell.expression(text, "assert"), "assert"))
-    if holds { return .done }
+    shell.onlyLooks = true
+    let expression = try shell.expression(text, "assert")
+    if let part = expression.partOfOneFrame {
+      throw WorldError(
+        message:
+          "assert: found \"\(part)\", which belongs to one frame; expected signals: assert looks at the latest value of each; "
+          + "'expect MESSAGE where …' looks at frames")
+    }
+    let (filter, holds) = bus.informed(try bus.filter(expression, "assert", .standing))
+    if holds == true { return .done }
     shell.hasUnmetExpectation = true
-    let awaited = filter.awaited
-    let reason = awaited.isEmpty ? "does not hold" : "cannot be judged: no value of \(awaited.joined(separator: ", ")) has come"
+    let awaited = filter.awaited + filter.awaitedFlags
+    let reason =
+      holds == false ? "does not hold" : "cannot be judged: no value of \(awaited.joined(separator: ", ")) has come"
     throw WorldError(message: "assert: \(text) \(reason) on \(bus.name)", status: .findings)
   }
 }
@@ -156,16 +171,16 @@ extension ShellSession {
       if bus.tableNumber != tableNumber {
         tableNumber = bus.tableNumber
         next = 0
-        if let condition { filter = bus.informed(try bus.filter(condition, command)).filter }
+        if let condition { filter = bus.informedBefore(try bus.filter(condition, command, .condition)) }
         try check(wish, bus, command)
       }
-      for (number, record) in bus.counting where number >= next {
+      for (number, record) in bus.counting(from: next) {
         next = number + 1
-        guard isMeant(wish, record, bus) else { continue }
-        if condition == nil || filter?.judge(record, slot: bus.slot(of: record)) == true {
-          bus.used(number)
-          return .done
-        }
+        // The others' values count as well.
+        let holds = condition == nil || filter?.judge(record, slot: bus.slot(of: record)) == true
+        guard holds, isMeant(wish, record, bus), bus.isUnused(number, record) else { continue }
+        if usual_ns == nil { bus.waitedFor(number) } else { bus.used(number, record) }
+        return .done
       }
       if world.isInterrupted { return .failed }
       if PortPoller.now_ns >= end { break }

@@ -35,7 +35,7 @@ struct InteractiveShell {
         // Several lines where more than one was pasted.
         for line in text.split(whereSeparator: \.isNewline) {
           remember(String(line))
-          if case .ends(let status) = session.run(line: String(line)) { return status ?? 0 }
+          if case .ends(let status, _) = session.run(line: String(line)) { return status ?? 0 }
           if let signal = Signals.stopRequest {
             guard signal == 2 else { return 128 + signal }
             break

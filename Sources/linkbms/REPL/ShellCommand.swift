@@ -44,10 +44,11 @@ struct ShellCommand: ToolCommand {
   private func run(_ session: ShellSession) throws -> Int32 {
     var worst: Int32 = 0
     for origin in origins {
-      switch try session.run(script: origin) {
-      case .ends(let status): return status ?? max(worst, session.endJobs())
+      let outcome = try session.run(script: origin)
+      worst = max(worst, outcome.worst)
+      switch outcome {
+      case .ends(let wanted, _): return wanted ?? max(worst, session.endJobs())
       case .goesOn(let status):
-        worst = max(worst, status)
         if Signals.stopRequest != nil || session.stops(after: status) { return max(worst, session.endJobs()) }
       }
     }

@@ -44,7 +44,7 @@ extension ShellSession {
       guard let line else { return .goesOn(worst) }
       number += 1
       switch run(line: line, place: "\(name):\(number): ") {
-      case .ends(let status): return .ends(status ?? worst)
+      case .ends(let wanted, let status): return .ends(wanted, worst: max(worst, status))
       case .goesOn(let status):
         worst = max(worst, status)
         if Signals.stopRequest != nil || stops(after: status) { return .goesOn(worst) }

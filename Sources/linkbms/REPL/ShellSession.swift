@@ -12,8 +12,15 @@ final class ShellSession {
   enum Outcome: Equatable {
     /// The next line. The status is the worst of the line's commands.
     case goesOn(Int32)
-    /// Nothing: `quit`, with the status to end with.
-    case ends(Int32?)
+    /// Nothing: `quit`, with the status to end with if one was given, and the worst of what ran so far.
+    case ends(Int32?, worst: Int32)
+
+    /// The worst status of what ran.
+    var worst: Int32 {
+      switch self {
+      case .goesOn(let worst), .ends(_, let worst): worst
+      }
+    }
   }
 
   var world: ShellWorld
@@ -38,6 +45,8 @@ final class ShellSession {
   var scriptsRunning: [String] = []
   /// Whether an expectation of the last command was not met: that stops a script, too.
   var hasUnmetExpectation = false
+  /// Whether the statement that runs only looks at what came: what it may look at, the next one may, too.
+  var onlyLooks = false
   /// The words of the statement that runs, as they were typed.
   private(set) var typed: [PromptWord] = []
   /// How long `let` waits for the value of a signal, with the time that it takes to find out what the bus speaks.
@@ -80,14 +89,16 @@ extension ShellSession {
     do throws(PromptLineError) {
       while let statement = try scanner.next(alias: { aliases[$0] }, variable: variable) {
         hasUnmetExpectation = false
-        let heard = bus?.heard
+        onlyLooks = false
+        let (before, heard) = (bus, bus?.heard ?? 0)
         live.statementBegins(.now)
         lastStatus = run(statement, place: place)
         worst = max(worst, lastStatus)
         serveJobs()
         tellStandstill(statement)
-        if let heard { bus?.statementEnded(beganAt: heard) }
-        if let wantsToQuit { return .ends(wantsToQuit.status) }
+        // Of a bus that was opened meanwhile everything counts.
+        if let before, bus === before, !onlyLooks { before.statementEnded(beganAt: heard) }
+        if let wantsToQuit { return .ends(wantsToQuit.status, worst: worst) }
         if Signals.stopRequest != nil || stops(after: lastStatus) { break }
       }
     } catch {
@@ -113,7 +124,12 @@ extension ShellSession {
   private func run(_ words: [PromptWord], _ target: OutputTarget) throws -> Int32 {
     typed = words
     let arguments = try resolved(words)
-    guard !arguments.isEmpty else { return 0 }
+    guard let command = arguments.first else { return 0 }
+    let asksForHelp = arguments.contains("--help") || arguments.contains("-h")
+    guard target == .standard || asksForHelp || !ShellSession.saysNothing.contains(command) else {
+      throw WorldError(
+        message: "\(command): prints nothing that could go to a file or a program: an expression with > or | in it needs quotes")
+    }
     try world.beginRedirection(to: target, variables: variables)
     let result = outcome(of: arguments)
     do throws(WorldError) { try world.endRedirection(to: target) } catch {
@@ -122,6 +138,9 @@ extension ShellSession {
     }
     return try result.get()
   }
+
+  /// Commands that print nothing: behind them `>` was meant as a part of the expression.
+  private static let saysNothing: Set<String> = ["assert", "expect", "wait"]
 
   private func outcome(of arguments: [String]) -> Result<Int32, any Error> {
     do { return .success(try run(try Prompt.parseAsRoot(arguments))) } catch {

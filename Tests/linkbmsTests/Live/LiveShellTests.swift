@@ -200,10 +200,16 @@ import Testing
     ("expect Totals where 'Soc > 60' within 0s", "expect: Totals where Soc > 60: did not come"),
     ("assert 'Soc > 60'", "assert: Soc > 60 does not hold on a"),
     ("assert 'CycleCount > 1'", "assert: CycleCount > 1 cannot be judged: no value of CycleCount has come on a"),
+    // A value that never came proves nothing, and neither does the frame that happened to be the last.
+    ("assert 'Soc > 1 and not CycleCount < 2'", "cannot be judged: no value of CycleCount has come on a"),
+    ("assert 'not any fault'", "assert: not any fault cannot be judged: no value of any fault has come on a"),
+    ("assert 'any fault = 0'", "assert: any fault = 0 cannot be judged: no value of any fault has come on a"),
+    ("expect Totals where 'Soc = 50 and not (CycleCount < 2)' within 0s", "did not come within 0 s on a"),
   ])
   func anUnmetExpectationStopsTheScriptWithStatus1(line: String, error: String) throws {
     let shell = try Shell()
-    let begin = "open --live mem://a --protocol deye-hv\narm mem://a\nsend mem://a --protocol deye-hv Totals Soc=50\necho\necho\n"
+    let begin =
+      "open --live mem://a --protocol deye-hv\narm mem://a\nsend mem://a --protocol deye-hv Totals Soc=50\nsleep 0\nsleep 0\n"
     let result = try shell.run(begin + line + "\necho not-this")
     #expect(result.errors.contains(error) && result.outcome == .goesOn(1), "\(result)")
     #expect(!result.output.contains("not-this"))
@@ -212,9 +218,118 @@ import Testing
     #expect(second.output.contains("went-on 1"))
   }
 
+  @Test func whatHasNoBearingOnTheResultNeedNotHaveCome() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      open --live mem://a --protocol deye-hv
+      arm mem://a
+      send mem://a --protocol deye-hv Totals Soc=50
+      assert 'Soc = 50 or CycleCount > 1'
+      assert 'not (Soc > 60 and CycleCount > 1)'
+      """)
+    #expect(result.outcome == .goesOn(0), "\(result)")
+  }
+
+  /// Whatever came last.
+  @Test func aFlagOfAnyMessageIsSeen() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      open --live mem://a --protocol deye-hv
+      arm mem://a
+      send mem://a 4250#02460000FFFFFF00
+      send mem://a 4280#0000000000000000
+      send mem://a --protocol deye-hv Totals Soc=50
+      assert 'any protection'
+      assert 'not any protection'
+      """)
+    #expect(
+      result.errors.contains("-c:7: assert: not any protection does not hold on a") && result.outcome == .goesOn(1), "\(result)")
+    // What carries notices only says nothing of faults, and a frame that asks for data nothing at all.
+    let fresh = try Shell()
+    let notices = try fresh.run(
+      "open --live mem://a --protocol deye-hv\narm mem://a\nsend mem://a 4280#0000000000000000\nassert 'not any fault'")
+    #expect(notices.errors.contains("no value of any fault has come"), "\(notices)")
+    _ = try shell.run("send mem://a 4250#R8")
+    #expect(try shell.run("assert 'any protection'").outcome == .goesOn(0))
+    let after = try shell.run("send mem://a 4250#0246000000000000\nassert 'not any protection'")
+    #expect(after.outcome == .goesOn(0), "\(after)")
+  }
+
+  /// A session with a bus on which these have come within one statement.
+  private func shell(hearing ids: [UInt32]) throws -> Shell {
+    let shell = try Shell()
+    let other = try shell.buses.open("mem://a")
+    _ = try shell.run("open --live mem://a --protocol deye-hv")
+    for id in ids { _ = try other.send(CANFrame(id: .extended(id), length: 8, head: 0)) }
+    _ = try shell.run("sleep 0.01")
+    return shell
+  }
+
+  /// Answers may come in any order; a message is not used up by another.
+  @Test(arguments: [("Totals", "Limits"), ("Limits", "Totals")]) func expectationsAreMetInAnyOrder(first: String, second: String)
+    throws
+  {
+    let shell = try shell(hearing: [0x4210, 0x4220])
+    let good = try shell.run("expect \(first) within 0s; echo one\nlet a = 5\nexpect \(second) within 0s; echo two")
+    #expect(good.output == "one\ntwo\n" && good.outcome == .goesOn(0), "\(good)")
+    let used = try shell.run("expect \(first) within 0s")
+    #expect(used.errors.contains("expect: \(first): did not come within 0 s"), "\(used)")
+  }
+
+  /// Of one message only what came behind what was expected already.
+  @Test func aMessageIsExpectedAsOftenAsItCame() throws {
+    let shell = try shell(hearing: [0x4210, 0x4220, 0x4210])
+    let result = try shell.run(
+      "expect 4210 within 0s; expect 4210 within 0s; expect 4220 within 0s; echo all\nexpect 4210 within 0s")
+    #expect(result.output == "all\n" && result.outcome == .goesOn(1), "\(result)")
+  }
+
+  /// What is required behind a `wait` came behind what was waited for.
+  @Test func whatCameBeforeWhatWasWaitedForIsOver() throws {
+    let shell = try shell(hearing: [0x4210, 0x4220, 0x4230])
+    let result = try shell.run(
+      "wait for 4220 within 0s; echo one\nexpect 4230 within 0s; echo two\nexpect 4210 within 0s; echo three")
+    #expect(result.output == "one\ntwo\n" && result.outcome == .goesOn(1), "\(result)")
+  }
+
+  /// Values of other messages change while one is waited for, and count as they were when it came.
+  @Test(arguments: [("3.0", "2.5", true), ("2.5", "3.0", false)])
+  func conditionsSeeTheValuesOfOtherMessages(before: String, after: String, holds: Bool) throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      open --live mem://a --protocol deye-hv
+      arm mem://a
+      send mem://a --protocol deye-hv CellVoltages CellVoltageMin=\(before); sleep 0
+      send mem://a --protocol deye-hv CellVoltages CellVoltageMin=\(after); sleep 0
+      send mem://a --protocol deye-hv Totals PackVoltage=380
+      expect Totals where 'PackVoltage > 300 and CellVoltageMin < 2.6' within 0s
+      """)
+    #expect(result.outcome == .goesOn(holds ? 0 : 1), "\(result)")
+  }
+
+  /// A bus that is opened behind another begins at its own beginning.
+  @Test func theSecondBusHearsFromItsFirstFrameOn() throws {
+    let shell = try Shell()
+    let result = try shell.run(
+      """
+      open --live mem://a --protocol deye-hv
+      arm mem://a; arm mem://b
+      send mem://a 4210#00; send mem://a 4210#01; send mem://a 4210#02; sleep 0.02
+      open --live mem://b --protocol deye-hv
+      send mem://b 4220#00
+      expect 4220 within 0s
+      """)
+    #expect(result.outcome == .goesOn(0), "\(result)")
+  }
+
   @Test(arguments: [
     ("expect Totals", "no live bus is open"), ("open --live mem://a --protocol deye-hv\nexpect Totls", "did you mean \"Totals\""),
     ("open --live mem://a --protocol deye-hv\nassert 'Sox > 1'", "did you mean \"Soc\""),
+    ("open --live mem://a\nassert 'id = 0x4210'", "assert: found \"id\", which belongs to one frame"),
+    ("open --live mem://a\nassert 'byte[2] > 1'", "assert: found \"byte[2]\", which belongs to one frame"),
     ("open --live mem://a\nexpect Totals within soon", "expected a time"), ("open --live nothing", "nothing: there is no such"),
     ("open --live mem://a --protocol deye-hv\nexpect Totals whre x", "expected: expect MESSAGE"),
     ("open --live mem://a --protocol deye-hv\nlet x = Soc", "let: Soc: no value has come on a within 0 s"),

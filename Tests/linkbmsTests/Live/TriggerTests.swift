@@ -127,6 +127,7 @@ import Testing
       for second in 1...5 { if let reason = detector.wake(begin + Int64(second) * 1_000_000_000) { told.append(reason) } }
       for second in 6...8 {
         if let reason = detector.take(record(frame(0x4200)), begin + Int64(second) * 1_000_000_000) { told.append(reason) }
+        if let reason = detector.wake(begin + Int64(second) * 1_000_000_000 + 1) { told.append(reason) }
       }
     }
     #expect(told == Array(repeating: ["305 silent for more than 3 s", "00004200 unanswered 2 ×"], count: 3).flatMap(\.self))
@@ -182,8 +183,46 @@ import Testing
     func take(_ id: UInt32, _ now: Int64) -> String? { detector.take(CANRecord(time: nil, frame: frame(id)), now) }
     #expect(take(0x4200, 1) == nil && take(0x4200, 2) == nil && take(0x4210, 3) == nil)
     #expect(take(0x4200, 4) == nil && take(0x4200, 5) == nil)
-    #expect(take(0x4200, 6) == "00004200 unanswered 3 ×")
-    #expect(take(0x4200, 7) == nil, "told once")
+    #expect(take(0x4200, 6) == nil && detector.nextWake_ns == 1_000_000_006)
+    #expect(take(0x4200, 7) == nil && detector.nextWake_ns == 1_000_000_006, "another question gives no more time")
+    #expect(detector.wake(1_000_000_005) == nil)
+    #expect(detector.wake(1_000_000_006) == "00004200 unanswered 3 ×")
+    #expect(take(0x4200, 1_000_000_007) == nil && detector.wake(9_000_000_000) == nil, "told once")
+    #expect(take(0x4210, 9_000_000_001) == nil && detector.nextWake_ns == .max)
+  }
+
+  /// Whoever answers each question, however late within its second, leaves none unanswered.
+  @Test(arguments: [1, 2]) func whatIsAnsweredInTimeIsNeverUnanswered(times: Int) {
+    let empty = DecodeTable(PlanCompiler().finish())
+    var detector = TriggerDetector([.unanswered(.id(.extended(0x4200)), times: times)], table: empty, bus: "can0")
+    for millisecond in 0..<10_000 {
+      let now = Int64(millisecond) * 1_000_000
+      var told: [String?] = []
+      if millisecond % 500 == 0 { told.append(detector.take(CANRecord(time: nil, frame: frame(0x4200)), now)) }
+      if millisecond % 500 == 490 { told.append(detector.take(CANRecord(time: nil, frame: frame(0x4210)), now)) }
+      told.append(detector.wake(now))
+      #expect(told.allSatisfy { $0 == nil })
+    }
+  }
+
+  /// A flag stands until a frame of its own ID says otherwise.
+  @Test func aStandingFlagIsToldOnceAndAgainWhenItCameAgain() throws {
+    var world = MemoryWorld(MemoryBuses())
+    var options = DefinitionOptions()
+    options.dissectors = nil
+    let definition = try #require(try world.library(options).definition("deye-hv"))
+    let table = DecodeTable(definition.plan(variant: nil))
+    var detector = TriggerDetector([.expression(.flag(nil))], table: table, bus: "can0")
+    var told: [Int] = []
+    for step in 0..<100 {
+      // The basic status carries flags, the totals none.
+      let isSet = (20..<40).contains(step) || step >= 80
+      let status = CANFrame(id: .extended(0x4250), length: 8, head: isSet ? 0x00FF_FFFF_0000_4602 : 0x4602)
+      for frame in [frame(0x4210, 3800), status, frame(0x4210, 3800)] {
+        if detector.take(CANRecord(time: nil, frame: frame), Int64(step) * 100_000_000) != nil { told.append(step) }
+      }
+    }
+    #expect(told == [20, 80])
   }
 
   @Test func aSilenceIsToldOnce() {
@@ -376,5 +415,32 @@ import Testing
     let text = job.context.output.takeText()
     #expect(text.contains("trigger: silent: R04 (address): the inverter asks battery 0, the battery side is 1"), "\(text)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["night-0001.zip"])
+  }
+
+  /// A filter is for what is written: a trigger that saw no more than that would find silences that there are not.
+  @Test(arguments: [("4200 unanswered 3", false), ("4210 gap > 1s", true)])
+  func triggersSeeWhatAFilterKeepsOutOfTheFile(trigger: String, comes: Bool) throws {
+    let folder = try TestFolder()
+    var world = MemoryWorld(MemoryBuses())
+    let port = SilentPort()
+    world.live.open = { _, _ in port }
+    let job = try world.job([
+      "capture", "x", "--filter", "4200:1FFFFFFF", "--write", folder.file("x.log"), "--trigger", trigger, "--after", "1s",
+      "--bundle", folder.file("night"),
+    ])
+    job.start(.at(0))
+    for step in 0..<100 {
+      let now = LiveTime.at(Double(step) * 0.1)
+      port.put(frame(0x4200), at: now)
+      if step < 60 { port.put(frame(0x4210), at: now) }
+      // Behind the silence of the one there are words of the other.
+      port.put(frame(0x4220), at: now)
+      job.pump(now)
+    }
+    job.stop(.at(10))
+    let text = job.context.output.takeText()
+    #expect(text.contains("trigger: silent: ") == comes, "\(text)")
+    let written = try records(inFile: folder.file("x.log"))
+    #expect(written.count == 100 && written.allSatisfy { $0.frame.id == .extended(0x4200) })
   }
 }
