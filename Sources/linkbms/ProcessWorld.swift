@@ -5,7 +5,7 @@ import HostIO
 struct ProcessWorld: World {
   private let output: ByteOutput
   private let errors = ByteOutput(descriptor: 2, buffering: .none)
-  let terminal: Terminal
+  private let terminalAtStart: Terminal
   var openCapture: String?
   private var definitions = LoadedDefinitions()
   /// A command line that names a bus to send on is explicit enough.
@@ -16,9 +16,11 @@ struct ProcessWorld: World {
     let device = TerminalDevice(descriptor: 1)
     var terminal = Terminal(device)
     terminal.progressIsWanted = TerminalDevice(descriptor: 2).isTerminal
-    self.terminal = terminal
+    terminalAtStart = terminal
     output = ByteOutput(descriptor: 1, buffering: terminal.isTerminal ? .none : .full)
   }
+
+  var terminal: Terminal { terminalAtStart.asItIsNow }
 
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError) {
     do { try output.write(bytes) } catch { throw WorldError(error, writing: "standard output") }
@@ -62,11 +64,24 @@ extension Terminal {
   /// What `device` can show, given `COLUMNS`, `NO_COLOR` and `TERM`.
   init(_ device: TerminalDevice) {
     isTerminal = device.isTerminal
+    descriptor = device.descriptor
+    takeSize(of: device)
+    let refusesColour = !(FileNames.environment("NO_COLOR") ?? "").isEmpty || FileNames.environment("TERM") == "dumb"
+    usesColour = isTerminal && !refusesColour
+  }
+
+  /// With the size that its window has by now.
+  var asItIsNow: Terminal {
+    guard isTerminal, let descriptor else { return self }
+    var terminal = self
+    terminal.takeSize(of: TerminalDevice(descriptor: descriptor))
+    return terminal
+  }
+
+  private mutating func takeSize(of device: TerminalDevice) {
     let wanted = FileNames.environment("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil }
     columns = wanted ?? device.columns ?? 80
     rows = FileNames.environment("LINES").flatMap { Int($0) }.flatMap { $0 > 0 ? min($0, 10_000) : nil } ?? device.rows ?? 24
-    let refusesColour = !(FileNames.environment("NO_COLOR") ?? "").isEmpty || FileNames.environment("TERM") == "dumb"
-    usesColour = isTerminal && !refusesColour
   }
 }
 

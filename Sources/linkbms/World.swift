@@ -76,6 +76,8 @@ struct Terminal: Sendable, Equatable {
   var usesColour = false
   /// Whether standard error is a terminal, where progress may be shown.
   var progressIsWanted = false
+  /// Whose window it is, where that may change its size.
+  var descriptor: Int32?
 }
 
 /// Why a command could not do it. `message` names the file or option, what was found, what was expected, what to do.

@@ -82,7 +82,7 @@ final class MonitorJob: LiveJob {
     }
     guard !table.isHeld else { return }
     let style = style
-    shown = table.lines(now.monotonic_ns, style, columns: terminal.columns) {
+    shown = table.lines(now.monotonic_ns, style, columns: terminal.asItIsNow.columns) {
       style.usesColour ? style.alarming($0) + " " : $0 + "*"
     }
     show(shown, keys: "q quit  h hold  n notch (what moves now is not marked any more)  c clear")
@@ -98,7 +98,8 @@ final class MonitorJob: LiveJob {
   }
 
   private func show(_ lines: [String], keys: String) {
-    let text = view.draw(lines + [style.dim(keys)], columns: terminal.columns, rows: terminal.rows)
+    let window = terminal.asItIsNow
+    let text = view.draw(lines + [style.dim(keys)], columns: window.columns, rows: window.rows)
     context.output.data.pointee.append(string: text)
   }
 }

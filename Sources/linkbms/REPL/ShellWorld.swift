@@ -26,7 +26,10 @@ struct ShellWorld: World {
   }
 
   /// A file or a pager is no place for colour.
-  var terminal: Terminal { redirections.isEmpty ? standardTerminal : Terminal(columns: standardTerminal.columns) }
+  var terminal: Terminal {
+    let terminal = standardTerminal.asItIsNow
+    return redirections.isEmpty ? terminal : Terminal(columns: terminal.columns)
+  }
 
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(WorldError) {
     do { try (redirections.last?.output ?? standard).write(bytes) } catch { throw WorldError(error, writing: outputName) }

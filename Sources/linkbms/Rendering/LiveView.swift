@@ -3,6 +3,8 @@
 struct LiveView {
   /// Lines that stand on the terminal now.
   private var shown = 0
+  /// For which window they were drawn.
+  private var window: (columns: Int, rows: Int)?
 
   /// What to write so that `lines` stand where the last ones did.
   mutating func draw(_ lines: [String], columns: Int, rows: Int) -> String {
@@ -13,6 +15,9 @@ struct LiveView {
       lines = Array(lines.prefix(space - 1)) + ["… \(hidden) more lines: make the window higher"]
     }
     var text = shown > 0 ? "\u{1B}[\(shown)A" : ""
+    // In a window of another size lines may have been broken, and nobody knows where the first one stands.
+    if let window, window != (columns, rows) { text = "\u{1B}[H\u{1B}[2J" }
+    window = (columns, rows)
     for line in lines { text += Self.cut(line, to: max(10, columns - 1)) + "\u{1B}[K\n" }
     shown = lines.count
     return text + "\u{1B}[J"

@@ -534,6 +534,24 @@ def a_monitor_takes_keys_and_gives_the_terminal_back(home):
 
 
 @case
+def a_monitor_follows_the_window(home):
+    bus = network_bus()
+    session = Session(home, columns=40)
+    session.prompt()
+    with Sender(bus, "4210#D80E000000003200"):
+        # Resized while the prompt waits, and while the table stands there.
+        session.child.setwinsize(24, 120)
+        session.enter(f"monitor {bus} --protocol deye-hv").expect("Totals  PackVoltage 380.0 V")
+        session.child.setwinsize(3, 120)
+        session.expect("make the window higher")
+        session.child.setwinsize(24, 60)
+        session.expect("\x1b[H\x1b[2J").expect("q quit")
+        session.send("q").prompt()
+    session.enter("quit")
+    assert session.status() == 0
+
+
+@case
 def control_c_ends_a_live_command_and_not_the_prompt(home):
     bus = network_bus()
     session = Session(home, columns=120)

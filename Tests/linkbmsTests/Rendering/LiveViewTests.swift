@@ -10,6 +10,14 @@ import Testing
     #expect(view.draw([], columns: 80, rows: 24) == "\u{1B}[1A\u{1B}[J")
   }
 
+  /// Its lines may have been broken: the next page stands on an empty one.
+  @Test(arguments: [(40, 24), (80, 10), (120, 50)]) func aWindowOfAnotherSizeIsCleared(columns: Int, rows: Int) {
+    var view = LiveView()
+    _ = view.draw(["a", "b"], columns: 80, rows: 24)
+    #expect(view.draw(["c"], columns: columns, rows: rows) == "\u{1B}[H\u{1B}[2Jc\u{1B}[K\n\u{1B}[J")
+    #expect(view.draw(["d"], columns: columns, rows: rows) == "\u{1B}[1Ad\u{1B}[K\n\u{1B}[J")
+  }
+
   @Test func whatDoesNotFitIsCut() {
     var view = LiveView()
     let lines = (1...40).map { "line \($0)" }
