@@ -84,6 +84,7 @@ public enum ScenarioFile {
     private mutating func linkFault(_ node: YAMLNode) {
       var fault: LinkFault?
       var (at, until, amount): (Double, Double?, Double?) = (0, nil, nil)
+      var amountNode: YAMLNode?
       for (key, value) in node.pairs("link fault", &problems) {
         switch key {
         case "fault":
@@ -98,9 +99,13 @@ public enum ScenarioFile {
           }
         case "at": at = number(value, key) ?? 0
         case "until": until = number(value, key)
-        case "amount": amount = number(value, key)
+        case "amount": (amount, amountNode) = (number(value, key), value)
         default: unknown(value, key)
         }
+      }
+      if let fault, let amount, let amountNode, amount < 0 || fault.kind.isShare && amount > 1 {
+        let expected = fault.kind.isShare ? "a share of the frames, 0 to 1" : "0 or more"
+        problems.append(amountNode.problem(.value, "amount: found \(amountNode.found), expected \(expected)"))
       }
       if let fault { scenario.linkFaults.append(LinkFault(fault.kind, at: at, until: until, amount: amount)) }
     }

@@ -104,6 +104,11 @@ import Testing
       ("configuration: {bms1-slaves: 99}", "bms1-slaves: found 99"), ("configuration: {bms1-slaves: -6}", "bms1-slaves: found -6"),
       ("configuration: {bms1-slaves: 2000000000, bms1-cells-per-module: 2000000000}", "bms1-slaves: found 2000000000"),
       ("expect: [{at: 5, status: RUNING}]", "expected NO DATA"),
+      (
+        "link: {protocol: deye-hv, faults: [{fault: frames-dropped, amount: 2}]}",
+        "amount: found \"2\", expected a share of the frames, 0 to 1"
+      ),
+      ("link: {protocol: deye-hv, faults: [{fault: frames-delayed, amount: -1}]}", "amount: found \"-1\", expected 0 or more"),
       ("load: [{at: x}]", "found \"x\", expected a number"), ("duration: 1e300", "expected a number of at most 1e9"),
     ] {
       let problems = ScenarioFile.parse(text, path: "s.yaml").problems

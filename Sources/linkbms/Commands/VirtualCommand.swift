@@ -80,7 +80,7 @@ struct VirtualOptions: ParsableArguments {
     let library = try world.library(options)
     let link = try VirtualOptions.link(profile, "--profile", library)
     let other = try other.map { name throws(WorldError) in try VirtualOptions.link(name, "--other", library) }
-    let values = try set.map { word throws(WorldError) in try VirtualValues.parse(word) }
+    let values = try VirtualValues.each(set)
     let faults = try fault.map { word throws(WorldError) in
       try VirtualValues.fault(word.split(separator: "=", maxSplits: 1).map(String.init))
     }

@@ -7,7 +7,7 @@ final class BridgeJob: LiveJob {
   let context: JobContext
   private let rules: BridgeRules
   private let isOneWay: Bool
-  private var queues = [0, 1].map { _ in SendQueue(maxAge_ns: BridgeJob.oldFrame_ns, dropsUnsendable: true) }
+  private var queues = [0, 1].map { _ in SendQueue(maxAge_ns: SendQueue.inTime_ns, dropsUnsendable: true) }
   private var echoGuard = EchoGuard()
   /// What came and is not decided on, by the bus it came from.
   private var arrived: [[(frame: CANFrame, since_ns: Int64)]] = [[], []]
@@ -16,9 +16,6 @@ final class BridgeJob: LiveJob {
   private var hasToldOfEchoes = false
   /// Ports of which was said that they cannot carry everything.
   private var toldOf: Set<Int> = []
-
-  /// A value that waited longer, for room or for us, is not told any more; the same as in a run.
-  static let oldFrame_ns: Int64 = 100_000_000
 
   /// - Parameters:
   ///   - context: with two ports.
@@ -100,7 +97,7 @@ final class BridgeJob: LiveJob {
     var text = "linkbms: \(names[0]) → \(names[1]) \(sent[0]) frames"
     if !isOneWay { text += ", \(names[1]) → \(names[0]) \(sent[1])" }
     if dropped > 0 { text += ", \(dropped) had no room" }
-    if stale > 0 { text += ", \(stale) waited for more than \(DurationText.seconds(BridgeJob.oldFrame_ns)) and were dropped" }
+    if stale > 0 { text += ", \(stale) waited for more than \(DurationText.seconds(SendQueue.inTime_ns)) and were dropped" }
     if unsendable > 0 { text += ", \(unsendable) could not be sent there" }
     if echoes > 0 { text += ", \(echoes) came back and were dropped" }
     context.output.note(text)

@@ -66,6 +66,9 @@ final class JobContext {
   var duration_ns: Int64?
   /// Whether a line of a tap could not be read.
   var hasStrangeLines = false
+  /// Which tap each of the buses that taps carry came from first, and buses that came from another one, too.
+  var tapOf: [Int: String] = [:]
+  var toldOfTaps: Set<Int> = []
   /// Addresses on which it sends.
   var sendsOn: [String] = []
   private(set) var end_ns = Int64.max

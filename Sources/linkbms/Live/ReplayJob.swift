@@ -110,7 +110,7 @@ final class TurnReplayJob: LiveJob {
   private let file: String
   private let side: Side
   private let start_ns: Int64
-  private var queue = SendQueue()
+  private var queue = SendQueue(maxAge_ns: SendQueue.inTime_ns)
   private var next_ns: Int64 = 0
   private var begin_ns: Int64 = 0
 
@@ -144,7 +144,7 @@ final class TurnReplayJob: LiveJob {
     let now_us = (now.monotonic_ns &- begin_ns) / 1000
     for _ in 0..<1024 {
       switch replay.next(now_us: now_us) {
-      case .send(let frame): queue.add(frame)
+      case .send(let frame): queue.add(frame, since_ns: now.monotonic_ns)
       case .wait(let until):
         next_ns = begin_ns &+ max(until, now_us + 1) &* 1000
         return
@@ -157,6 +157,7 @@ final class TurnReplayJob: LiveJob {
   }
 
   func finish(_ now: LiveTime) {
+    if queue.stale > 0 { context.output.note("linkbms: \(context.buses): \(queue.stale) frames found no room on the bus in time") }
     let result = replay.result
     guard let divergence = result.divergence else {
       let text = "\(result.turns) of \(replay.turnCount) turns as recorded, \(result.played) frames of the \(side.rawValue) played"

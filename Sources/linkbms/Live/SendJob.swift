@@ -23,6 +23,8 @@ struct SendQueue {
   static let capacity = 4096
   /// Until a full bus is tried again.
   static let pause_ns: Int64 = 1_000_000
+  /// What waits longer in front of a live bus is not sent any more, where it is only right in its time.
+  static let inTime_ns: Int64 = 100_000_000
 
   /// - Parameters:
   ///   - maxAge_ns: a frame that waited longer is not sent any more; `nil` = it is, however late.

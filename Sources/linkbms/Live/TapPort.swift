@@ -181,11 +181,25 @@ extension JobContext {
           contents.append(content)
           continue
         }
+        noteSource(of: record.bus, tap.name)
         record.bus = BusID(record.bus.index &+ first)
         contents.append(.record(record))
       }
     }
     return contents
+  }
+
+  /// Tells of a chain that comes from a second tap: what the two say of it cannot be told apart.
+  private func noteSource(of bus: BusID, _ tap: String) {
+    let place = Int(bus.index)
+    guard let first = tapOf[place] else {
+      tapOf[place] = tap
+      return
+    }
+    guard first != tap, toldOfTaps.insert(place).inserted else { return }
+    output.note(
+      "linkbms: \(TapPort.buses[place]) comes from \(first) and from \(tap): one system has one, and what the two say of it is "
+        + "mixed; capture each tap by itself")
   }
 
   /// Tells of the first line that is none of a tap's.

@@ -12,7 +12,8 @@ final class VirtualJob: LiveJob {
   private var scene: LinkScene
   private var wanted: [(quantity: Quantity, value: Int64)]
   private var values = QuantityValues()
-  private var queue = SendQueue()
+  /// What could not be sent in time is over: after a bus was away nobody is to hear old questions and old limits.
+  private var queue = SendQueue(maxAge_ns: SendQueue.inTime_ns)
   private var clock: LinkClock
   private var nextStep_us: Int64 = 0
   private var nextTalk_ns: Int64 = 0
@@ -71,7 +72,7 @@ final class VirtualJob: LiveJob {
   func finish(_ now: LiveTime) {
     context.output.note(
       "linkbms: \(context.title): \(end.session.sentFrames) frames sent, \(context.ports[0].counters.received) heard"
-        + (queue.dropped > 0 ? ", \(queue.dropped) had no room on the bus" : ""))
+        + (queue.dropped &+ queue.stale > 0 ? ", \(queue.dropped &+ queue.stale) had no room on the bus in time" : ""))
   }
 
   private func step() {
@@ -93,7 +94,7 @@ final class VirtualJob: LiveJob {
     let now_us = clock.microseconds(now)
     for _ in 0..<256 {
       switch end.next(now_us: now_us, values: values) {
-      case .send(let frame): queue.add(frame)
+      case .send(let frame): queue.add(frame, since_ns: now.monotonic_ns)
       case .wait(let until):
         nextTalk_ns = clock.monotonic_ns(max(until, now_us + 1))
         return
@@ -122,9 +123,7 @@ final class VirtualJob: LiveJob {
     case "fault": try fault(Array(words.dropFirst()), now)
     case "set":
       // All of a line or nothing.
-      var values: [(quantity: Quantity, value: Int64)] = []
-      for word in words.dropFirst() { values.append(try VirtualValues.parse(word)) }
-      for value in values {
+      for value in try VirtualValues.each(Array(words.dropFirst())) {
         wanted.removeAll { $0.quantity == value.quantity }
         wanted.append(value)
       }
@@ -200,6 +199,18 @@ enum VirtualValues {
       throw WorldError(message: "set: found \"\(text)\", expected a number\(unit), yes or no")
     }
     return (quantity, Int64((number * 1000).rounded()))
+  }
+
+  /// Several of them; none twice.
+  static func each(_ words: [String]) throws(WorldError) -> [(quantity: Quantity, value: Int64)] {
+    var seen: Set<Quantity> = []
+    return try words.map { word throws(WorldError) in
+      let wanted = try parse(word)
+      guard seen.insert(wanted.quantity).inserted else {
+        throw WorldError(message: "set: found \"\(word)\", expected one value for each quantity: it has one already")
+      }
+      return wanted
+    }
   }
 
   /// The quantity of a name, whatever its capitals.

@@ -166,4 +166,28 @@ import Testing
       #expect(!isOpened, "\(words)")
     }
   }
+
+  /// A system may have a tap for its chains and another for its PDU; the same chain from two of them is mixed, and that is told.
+  @Test(arguments: [["pdu", "chain1"], ["chain1", "chain1"]]) func whatComesFromTwoTapsIsTold(buses: [String]) throws {
+    let taps = [try TapListener(host: "127.0.0.1", port: 0), try TapListener(host: "127.0.0.1", port: 0)]
+    var world = MemoryWorld(MemoryBuses())
+    let job = try world.job(["capture"] + taps.map(\.name))
+    job.start(.now)
+    let end_ns = PortPoller.now_ns + 60_000_000_000
+    var isSaid = [false, false]
+    while !job.context.ports.allSatisfy({ $0.counters.received == 2 }), PortPoller.now_ns < end_ns {
+      for (place, tap) in taps.enumerated() {
+        tap.receive { _ in }
+        let line = buses[place] == "pdu" ? "pdu 001#F4010000E02E0000 R" : "chain1 001#000E331DF7 T"
+        if !isSaid[place] { isSaid[place] = tap.write("(1.000000) \(line)\n(1.100000) \(line)".utf8) == .sent }
+      }
+      job.pump(.now)
+      _ = PortPoller.wait(
+        (job.context.ports.map(\.descriptor) + taps.map(\.descriptor)), until_ns: PortPoller.now_ns + 20_000_000)
+    }
+    job.stop(.now)
+    let text = job.context.output.takeText()
+    #expect(job.context.ports.allSatisfy { $0.counters.received == 2 })
+    #expect(text.split(separator: "\n").count { $0.contains("chain1 comes from tap") } == (buses[0] == buses[1] ? 1 : 0), "\(text)")
+  }
 }

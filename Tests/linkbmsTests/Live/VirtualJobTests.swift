@@ -24,6 +24,7 @@ import Testing
     ("fault off foo", "fault off: found \"foo\", expected nothing: no fault acts"),
     ("fault foo", "fault: found \"foo\", expected wrong-bit-rate, "),
     ("fault silent-inverter", "fault silent-inverter: is one of the other end, not of the battery"),
+    ("set Soc=20 soc=30", "set: found \"soc=30\", expected one value for each quantity"),
     ("set Soc=20 Foo=1", "set: found \"Foo\", expected a quantity"), ("nonsense", "found \"nonsense\", expected fault KIND"),
   ])
   func aLineThatCannotBeObeyedIsAnError(line: String, words: String) throws {
@@ -61,5 +62,32 @@ import Testing
     let error = #expect(throws: WorldError.self) { _ = try world.job(words + ["dropped=1.5"]) }
     #expect(error?.message == "fault frames-dropped: found \"1.5\", expected a share of frames, 0 to 1")
     _ = try world.job(words + ["dropped=1"])
+  }
+
+  @Test func aQuantityHasOneValue() throws {
+    var world = MemoryWorld(buses)
+    let words = ["virtual", "battery", "--profile", "deye-hv", "--can", "mem://a", "--set", "Soc=20", "--set"]
+    let error = #expect(throws: WorldError.self) { _ = try world.job(words + ["soc=30"]) }
+    #expect(error?.message == "set: found \"soc=30\", expected one value for each quantity: it has one already")
+    _ = try world.job(words + ["PackVoltage=380"])
+  }
+
+  /// A bus that was away, or full, for minutes: whoever is there again is told what is, not what was.
+  @Test func whatFoundNoRoomInTimeIsNotSentLater() throws {
+    var world = MemoryWorld(buses)
+    let port = SilentPort()
+    world.live.open = { _, _ in port }
+    let job = try world.job(["virtual", "inverter", "--profile", "deye-hv", "--can", "x"])
+    port.isFull = true
+    job.start(.at(0))
+    for step in 0..<2400 { job.pump(.at(Double(step) * 0.05)) }
+    #expect(port.sends == 0)
+    port.isFull = false
+    job.pump(.at(120))
+    #expect(port.sends <= 2, "\(port.sends)")
+    for step in 0..<100 { job.pump(.at(120 + Double(step) * 0.05)) }
+    #expect(port.sends >= 5, "it goes on in its rhythm")
+    job.stop(.at(126))
+    #expect(job.context.output.takeText().contains(" had no room on the bus in time"))
   }
 }
