@@ -15,18 +15,31 @@ final class ByteLink {
   private var connecting: (descriptor: Int32, until_ns: Int64)?
   private var addresses: LinkAddresses?
   private var attempt = 0
+  private let resolve: LinkAddresses.Resolver
+  /// Asks for the name's addresses again.
+  private var search: AddressSearch?
+  /// Tries that failed since the name was asked for, and connections that were lost: a stranger at the old address may answer.
+  private var failures = 0
   private var unsent: [UInt8] = []
   private var pendingLoss: PortError?
   private var isClosed = false
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   /// Bytes that may wait to be sent.
   private let capacity: Int
-  private static let retry_ns: Int64 = 1_000_000_000
+  /// From one try to the next.
+  private let retry_ns: Int64
   private static let patience_ns: Int64 = 5_000_000_000
+  /// So many failures, and one for each address, are a reason to ask for the name again.
+  private static let mostFailures = 5
 
-  init(_ place: LinkPlace, capacity: Int = 65_536) {
+  init(
+    _ place: LinkPlace, capacity: Int = 65_536, retry_ns: Int64 = 1_000_000_000,
+    resolve: @escaping LinkAddresses.Resolver = { LinkAddresses(host: $0, port: $1) }
+  ) {
     self.place = place
     self.capacity = capacity
+    self.retry_ns = retry_ns
+    self.resolve = resolve
   }
 
   deinit { close() }
@@ -40,7 +53,9 @@ final class ByteLink {
     switch place {
     case .serial(let device, let rate): handle = try LinkHandle.serial(device: device, rate: rate)
     case .tcp(let host, let port):
-      let addresses = try LinkAddresses(host: host, port: port)
+      guard let addresses = resolve(host, port) else {
+        throw .refused(place.description, reason: "no machine of that name is known")
+      }
       self.addresses = addresses
       var code = ECONNREFUSED
       for place in 0..<addresses.count {
@@ -105,7 +120,8 @@ final class ByteLink {
     handle = nil
     unsent = []
     pendingLoss = nil
-    wakeTime_ns = PortPoller.now_ns &+ ByteLink.retry_ns
+    failures &+= 1
+    wakeTime_ns = PortPoller.now_ns &+ retry_ns
     return .lost(error)
   }
 
@@ -126,24 +142,44 @@ final class ByteLink {
       }
       _ = Glibc.close(descriptor)
       connecting = nil
-      attempt &+= 1
-      wakeTime_ns = now_ns &+ ByteLink.retry_ns
+      countFailure()
+      wakeTime_ns = now_ns &+ retry_ns
       return false
     }
     guard let time_ns = wakeTime_ns, now_ns >= time_ns else { return false }
-    wakeTime_ns = now_ns &+ ByteLink.retry_ns
+    wakeTime_ns = now_ns &+ retry_ns
     switch place {
     case .serial(let device, let rate):
       guard let opened = try? LinkHandle.serial(device: device, rate: rate) else { return false }
       return found(opened)
-    case .tcp:
+    case .tcp(let host, let port):
+      askAgain(host, port)
       guard let descriptor = addresses?.start(attempt & 0xFFFF), descriptor >= 0 else {
-        attempt &+= 1
+        countFailure()
         return false
       }
       connecting = (descriptor, now_ns &+ ByteLink.patience_ns)
       wakeTime_ns = now_ns &+ 20_000_000
       return false
+    }
+  }
+
+  private func countFailure() {
+    attempt &+= 1
+    failures &+= 1
+  }
+
+  /// The name may lead somewhere else by now. What comes of asking is taken at a later try; without an answer nothing changes.
+  private func askAgain(_ host: String, _ port: UInt16) {
+    if let search {
+      guard case .given(let answer) = search.answer else { return }
+      self.search = nil
+      failures = 0
+      guard let latest = answer else { return }
+      addresses = latest
+      attempt = 0
+    } else if failures >= max(ByteLink.mostFailures, addresses?.count ?? 0), !LinkAddresses.isNumeric(host) {
+      search = AddressSearch(host: host, port: port, resolve)
     }
   }
 
@@ -194,6 +230,7 @@ final class ByteLink {
     handle = nil
     if let connecting { _ = Glibc.close(connecting.descriptor) }
     connecting = nil
+    search = nil
     wakeTime_ns = nil
   }
 }

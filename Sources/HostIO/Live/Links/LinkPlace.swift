@@ -61,16 +61,25 @@ enum LinkHandle {
   }
 }
 
-/// Addresses of a TCP server, asked for once.
+/// Addresses of a TCP server, as its name gave them at one time.
 struct LinkAddresses {
+  /// Where addresses come from; `nil` = the name is not known. It may take a while, on any thread.
+  typealias Resolver = @Sendable (_ host: String, _ port: UInt16) -> LinkAddresses?
+
   private let addresses: [ports_address]
   var count: Int { addresses.count }
 
-  init(host: String, port: UInt16) throws(PortError) {
+  /// Asks the name server, and so may take a while; `nil` = no machine of that name is known.
+  init?(host: String, port: UInt16) {
     var room = [ports_address](repeating: ports_address(), count: 8)
     let count = Int(ports_tcp_resolve(host, port, &room, Int32(room.count)))
-    guard count > 0 else { throw .refused("\(host):\(port)", reason: "no machine of that name is known") }
+    guard count > 0 else { return nil }
     addresses = Array(room.prefix(count))
+  }
+
+  /// Whether a host is given as an address, which always leads to the same place.
+  static func isNumeric(_ host: String) -> Bool {
+    host.contains(":") || host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
   }
 
   /// Begins to connect to the address at `place`, round and round.
