@@ -128,7 +128,7 @@ struct PagesOptions: ParsableArguments {
     let options = try mqtt.options()
     do throws(GatewayError) {
       let secure = try tls.read(in: &world)
-      let store = try history.map { place throws(GatewayError) in try HistoryPlace.store(place) }
+      let store = try history.map { place throws(GatewayError) in try HistoryPlace.lateStore(place) }
       let watcher = BusWatcher(hub: hub, library: library, book: book, ports: ports)
       // Before the server takes the port: port 0, which the system chooses, cannot be announced, and nobody wants it with a name.
       let name = try mdns.map { wanted throws(GatewayError) in
@@ -144,8 +144,11 @@ struct PagesOptions: ParsableArguments {
           hub: hub, broker: options, name: mqttName, queue: mqttQueue, history: store, version: Version.text, page: server.url)
       }
       var sources: [ProblemWatch.Source] = []
-      if let keeper { sources.append(ProblemWatch.Source("history") { keeper.problem }) }
-      if let cloud { sources.append(ProblemWatch.Source("MQTT") { cloud.problem }) }
+      if let store, let keeper { sources.append(ProblemWatch.Source("history") { store.problem ?? keeper.problem }) }
+      if let cloud {
+        sources.append(ProblemWatch.Source("MQTT") { cloud.problem })
+        sources.append(ProblemWatch.Source("MQTT queue") { cloud.queueProblem })
+      }
       if !sources.isEmpty { server.tell(ProblemWatch(sources)) }
       world.note("linkbms: pages on \(server.url)")
       if let mdns { world.note("linkbms: wanted name in the network: \(mdns.lowercased()).local; /wifi shows what became of it") }

@@ -30,10 +30,16 @@ public final class CloudLink: Sendable {
     var problem: String?
     /// What the master's own history has that the queue has never had is in the queue.
     var hasCaughtUp = false
+    /// What the queue has never had, as it was before this run's first minute; `nil` = not looked up yet.
+    var gap: Range<Int64>?
+    /// Why that is not in the queue yet.
+    var gapProblem: String?
   }
 
   private let hub: SnapshotHub
   private let outbox: Outbox
+  /// Why the queue is not on the disk although a file was named; `nil` where it is, or was to be in memory.
+  public let queueProblem: String?
   private let history: (any HistoryStore)?
   private let topics: CloudTopics
   private let discovery: [UInt8]
@@ -47,7 +53,7 @@ public final class CloudLink: Sendable {
   /// Begins to connect.
   /// - Parameters:
   ///   - name: the device's name in topics: letters, digits, point, hyphen, underscore.
-  ///   - queue: the file of what has not arrived; `nil` keeps it in memory.
+  ///   - queue: the file of what has not arrived; `nil` keeps it in memory, as does a file that cannot be opened.
   ///   - history: the master's own. Of what it has since the last minute of the queue, the queue gets what is missing: minutes that were
   ///     written there just before a kill, or while no cloud was asked for. A queue that never had a minute gets nothing.
   ///   - version: the program's.
@@ -62,7 +68,9 @@ public final class CloudLink: Sendable {
     self.hub = hub
     self.name = name
     self.history = history
-    outbox = try Outbox(path: path)
+    let opened = try CloudLink.openQueue(path)
+    outbox = opened.outbox
+    queueProblem = opened.problem
     topics = CloudTopics(name)
     discovery = Array(HomeAssistantDiscovery.message(name, topics: topics, version: version, page: page).text.utf8)
     timer = DispatchSource.makeTimerSource(queue: queue)
@@ -83,12 +91,21 @@ public final class CloudLink: Sendable {
     timer.activate()
   }
 
+  /// A queue in memory is better than none, and than a master that does not start. The file stays as it is: what is in it may be saved.
+  private static func openQueue(_ path: String?) throws(GatewayError) -> (outbox: Outbox, problem: String?) {
+    guard let path else { return (try Outbox(path: nil), nil) }
+    do throws(GatewayError) { return (try Outbox(path: path), nil) } catch {
+      let why = "\(error.description); until the next start the queue is in memory, and what has not arrived by then is lost"
+      return (try Outbox(path: nil), why)
+    }
+  }
+
   /// Why the broker is not connected or a message was lost, for a person; `nil` while all is well.
   public var problem: String? {
-    let (text, dropped) = state.withLock { ($0.problem, $0.dropped) }
+    let (text, dropped, gap) = state.withLock { ($0.problem, $0.dropped, $0.gapProblem) }
     if let text { return text }
     if dropped > 0 { return "\(dropped) messages were lost: the queue was full" }
-    return broker.withLock { $0?.problem }
+    return broker.withLock { $0?.problem } ?? gap
   }
 
   /// Messages that wait for the broker.
@@ -198,25 +215,45 @@ public final class CloudLink: Sendable {
 
   /// Puts what only the master's own history has into the queue, once, before this run's first minute is in either: both write each
   /// minute for themselves, and a kill can come between the two.
-  /// - Parameter now: the first second of this run.
+  /// A history that cannot be read yet is asked again with each tick.
+  /// - Parameter now: the first second of this run, with the first call.
   private func catchUp(before now: Int64) {
     guard let history, !state.withLock({ $0.hasCaughtUp }) else { return }
     do throws(GatewayError) {
-      if let until = try outbox.historyUntil(), until + 1 < now {
-        let missing = try history.records(device: HistoryKeeper.own, in: until + 1..<now).filter { $0.start > until }
-          .suffix(Outbox.room)
+      // Looked up once: this run's own minutes move the end of what the queue has had.
+      let gap: Range<Int64>
+      if let known = state.withLock({ $0.gap }) { gap = known } else { gap = try findGap(before: now) }
+      state.withLock { $0.gap = gap }
+      if !gap.isEmpty {
+        // A minute that reaches into this run is in the queue by itself.
+        let missing = try history.records(device: HistoryKeeper.own, in: gap)
+          .filter { $0.start >= gap.lowerBound && $0.times.last ?? .max < gap.upperBound }.suffix(Outbox.room)
         if let last = missing.last {
-          keep(missing.map { (topics.minute, $0.bytes) }, historyUntil: last.times.last)
+          keep(missing.map { (topics.minute, $0.bytes) }, historyUntil: last.times.last, fillsGap: true)
         }
       }
-      state.withLock { $0.hasCaughtUp = true }
-    } catch { state.withLock { $0.problem = error.description } }
+      state.withLock { state in
+        state.hasCaughtUp = true
+        state.gapProblem = nil
+      }
+    } catch {
+      // Apart from the problem that the next message ends.
+      state.withLock { $0.gapProblem = "minutes of the history cannot be queued yet: \(error.description)" }
+    }
   }
 
-  private func keep(_ messages: [(topic: String, payload: [UInt8])], historyUntil: Int64?) {
+  private func findGap(before now: Int64) throws(GatewayError) -> Range<Int64> {
+    guard let until = try outbox.historyUntil(), until + 1 < now else { return 0..<0 }
+    return until + 1..<now
+  }
+
+  /// - Parameter fillsGap: whether they are from before this run. Until those are in, what it has itself does not move the mark past them:
+  ///   the next start has to find what is missing.
+  private func keep(_ messages: [(topic: String, payload: [UInt8])], historyUntil: Int64?, fillsGap: Bool = false) {
     guard !messages.isEmpty else { return }
+    let marks = fillsGap || history == nil || state.withLock { $0.hasCaughtUp }
     do throws(GatewayError) {
-      let lost = try outbox.add(messages, historyUntil: historyUntil)
+      let lost = try outbox.add(messages, historyUntil: marks ? historyUntil : nil)
       state.withLock { state in
         state.dropped += lost
         state.problem = nil

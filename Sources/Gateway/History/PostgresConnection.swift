@@ -57,15 +57,10 @@ final class PostgresConnection: @unchecked Sendable {  // its owner locks
   /// Connects.
   /// - Parameter place: a connection URI. What it does not say comes from libpq's own variables and files, such as PGPASSFILE.
   init(_ place: String) throws(GatewayError) {
-    guard postgres_load() else {
-      throw GatewayError("PostgreSQL: found no libpq.so.5, expected it: install the package libpq5")
-    }
     // The later stands above the earlier: a URI may say otherwise.
-    let words = [("connect_timeout", "10"), ("application_name", "linkbms"), ("dbname", place), ("client_encoding", "UTF8")]
-    let made = PostgresConnection.withStrings(words.map(\.0)) { keywords in
-      PostgresConnection.withStrings(words.map(\.1)) { values in postgres_connect(keywords, values) }
-    }
-    guard let made else { throw GatewayError("PostgreSQL: no memory for a connection") }
+    let made = try PostgresConnection.connect([
+      ("connect_timeout", "10"), ("application_name", "linkbms"), ("dbname", place), ("client_encoding", "UTF8"),
+    ])
     func said(_ text: UnsafePointer<CChar>?) -> String { text.map { String(cString: $0) } ?? "" }
     let (database, host) = (said(postgres_database(made)), said(postgres_host(made)))
     name = "PostgreSQL database \(database.isEmpty ? "?" : database)\(host.isEmpty ? "" : " at \(host)")"
@@ -77,6 +72,40 @@ final class PostgresConnection: @unchecked Sendable {  // its owner locks
   }
 
   deinit { postgres_finish(handle) }
+
+  /// Makes a connection, whether it works or not.
+  private static func connect(_ words: [(keyword: String, value: String)]) throws(GatewayError) -> OpaquePointer {
+    guard postgres_load() else {
+      throw GatewayError("PostgreSQL: found no libpq.so.5, expected it: install the package libpq5")
+    }
+    let made = withStrings(words.map(\.keyword)) { keywords in
+      withStrings(words.map(\.value)) { values in postgres_connect(keywords, values) }
+    }
+    guard let made else { throw GatewayError("PostgreSQL: no memory for a connection") }
+    return made
+  }
+
+  /// No address: libpq finds that out by itself, without asking the network.
+  private static let nowhere = "linkbms-nowhere"
+
+  /// Finds what is wrong with a place itself, such as an option that there is not. It asks nobody: whether the server is there makes no
+  /// difference.
+  static func check(_ place: String) throws(GatewayError) {
+    // libpq looks at every option before it looks at the address. One address, for which one user and one password are enough.
+    var words: [(keyword: String, value: String)] = [
+      ("dbname", place), ("host", "-"), ("hostaddr", nowhere), ("user", "-"), ("password", "-"),
+    ]
+    // Of several servers each has its port.
+    if place.contains(",") { words.append((keyword: "port", value: "1")) }
+    let made = try connect(words)
+    defer { postgres_finish(made) }
+    let found = postgres_error(made).map { line(String(cString: $0)) } ?? ""
+    guard !found.contains(nowhere) else { return }
+    // libpq repeats what it does not understand: the whole with its password, or the password itself.
+    var text = found.replacing("\"\(place)\"", with: "that")
+    if text.contains("percent-encoded") { text = String(text.prefix(while: { $0 != "\"" })) + "…" }
+    throw GatewayError("PostgreSQL: \(text)")
+  }
 
   private static func withStrings<Result>(
     _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result

@@ -223,7 +223,23 @@ public final class PostgresHistory: HistoryStore {
 /// Where a history is kept.
 public enum HistoryPlace {
   /// Opens the store that a place names: `postgresql://…`, or a file of SQLite.
-  public static func store(_ place: String) throws(GatewayError) -> any HistoryStore {
-    PostgresHistory.isPlace(place) ? try PostgresHistory(place) : try SQLiteHistory(path: place)
+  /// - Parameter option: who named the place, for messages.
+  public static func store(_ place: String, option: String = "--store") throws(GatewayError) -> any HistoryStore {
+    if PostgresHistory.isPlace(place) { return try PostgresHistory(place) }
+    try checkScheme(place, option)
+    return try SQLiteHistory(path: place)
+  }
+
+  private static func checkScheme(_ place: String, _ option: String) throws(GatewayError) {
+    guard let end = place.firstRange(of: "://") else { return }
+    // The rest may hold a password.
+    throw GatewayError("\(option): found \"\(place[..<end.upperBound])…\", expected a file or postgresql://…")
+  }
+
+  /// The same for a program that a history may not disturb: one that cannot be opened now is opened later. Only a place that is wrong,
+  /// and would be for ever, is an error here.
+  public static func lateStore(_ place: String, option: String = "--history") throws(GatewayError) -> LateHistory {
+    if PostgresHistory.isPlace(place) { try PostgresConnection.check(place) } else { try checkScheme(place, option) }
+    return LateHistory { () throws(GatewayError) in try HistoryPlace.store(place, option: option) }
   }
 }
