@@ -98,6 +98,7 @@ void signals_install_prompt(void) {
 
 int signals_stop(void) { return atomic_load_explicit(&stop_signal, memory_order_relaxed); }
 void signals_clear_stop(void) { atomic_store(&stop_signal, 0); }
+int signals_take_stop(void) { return atomic_exchange(&stop_signal, 0); }
 bool signals_take_resize(void) { return atomic_exchange(&resized, false); }
 bool signals_take_suspend(void) { return atomic_exchange(&suspended, false); }
 void signals_catch_suspend(bool on) { handle(SIGTSTP, on ? on_suspend : SIG_DFL); }

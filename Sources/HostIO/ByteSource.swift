@@ -61,6 +61,14 @@ public final class ByteStream {
     self.name = name
   }
 
+  /// Opens `path` to be read and not mapped: a file that is cut short meanwhile is a short one. `-` is standard input.
+  public convenience init(path: String) throws(HostError) {
+    let name = path == "-" ? "standard input" : path
+    let descriptor = path == "-" ? dup(0) : open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw HostError(name, attempt: "open", code: errno) }
+    self.init(descriptor: descriptor, name: name)
+  }
+
   deinit { close(descriptor) }
 
   /// Fills the front of `buffer` with what there is, waiting for at least a byte.

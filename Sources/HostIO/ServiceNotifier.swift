@@ -18,18 +18,44 @@ public final class ServiceNotifier {
 
   deinit { Glibc.close(descriptor) }
 
-  /// Sends assignments such as `READY=1`, one a line. What systemd does not take now is not repeated: nobody waits for it here.
-  public func send(_ text: String) {
+  /// Sends assignments such as `READY=1`, one a line. Nobody waits for systemd here.
+  /// - Returns: whether it took them; what must not be lost is to be said again.
+  @discardableResult
+  public func send(_ text: String) -> Bool {
     var name = sockaddr_un()
     name.sun_family = sa_family_t(AF_UNIX)
     withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: address) }
     let length = socklen_t(MemoryLayout<sa_family_t>.size + address.count + (address.first == 0 ? 0 : 1))
     let bytes = Array(text.utf8)
-    _ = withUnsafePointer(to: &name) { pointer in
+    return withUnsafePointer(to: &name) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
-        sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), target, length)
+        sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), target, length) == bytes.count
       }
     }
+  }
+}
+
+/// What systemd tells a program that it started, by environment variables that everything below that program inherits, too.
+public enum ServiceEnvironment {
+  /// Whether a descriptor is the connection to the journal that `JOURNAL_STREAM` (`DEVICE:INODE`) names.
+  public static func isJournal(descriptor: Int32, stream: String?) -> Bool {
+    stream != nil && stream == name(of: descriptor)
+  }
+
+  /// What a descriptor is called there.
+  public static func name(of descriptor: Int32) -> String? {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return nil }
+    return "\(status.st_dev):\(status.st_ino)"
+  }
+
+  /// µs between two signs of life that are wanted of this process; `nil` = none are.
+  /// - Parameters:
+  ///   - interval: what `WATCHDOG_USEC` says.
+  ///   - process: what `WATCHDOG_PID` says.
+  public static func watchdog_us(interval: String?, process: String?) -> Int64? {
+    if let process, Int32(process) != getpid() { return nil }
+    return interval.flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
   }
 }
 

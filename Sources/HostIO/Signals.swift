@@ -23,6 +23,12 @@ public enum Signals {
     return number == 0 ? nil : number
   }
 
+  /// `stopRequest`, which is forgotten with that: a signal that comes meanwhile is not.
+  public static func takeStop() -> Int32? {
+    let number = signals_take_stop()
+    return number == 0 ? nil : number
+  }
+
   /// Forgets a Ctrl-C that has been acted upon.
   public static func clearStop() { signals_clear_stop() }
 

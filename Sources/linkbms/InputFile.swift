@@ -19,19 +19,17 @@ enum InputFile {
   /// The whole of a small file, such as a definition: at most 64 MiB.
   static func bytes(of path: String) throws(WorldError) -> [UInt8] {
     do throws(HostError) {
-      switch try ByteSource(path: path) {
-      case .file(let file): return Array(file.bytes.prefix(64 << 20))
-      case .stream(let stream):
-        var bytes: [UInt8] = []
-        let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 8)
-        defer { chunk.deallocate() }
-        while bytes.count < 64 << 20 {
-          let count = try stream.read(into: chunk)
-          if count == 0 { break }
-          bytes += chunk[..<count]
-        }
-        return bytes
+      // Not mapped: who replaces a small file while it is read must not end a controller.
+      let stream = try ByteStream(path: path)
+      var bytes: [UInt8] = []
+      let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 8)
+      defer { chunk.deallocate() }
+      while bytes.count < 64 << 20 {
+        let count = try stream.read(into: chunk)
+        if count == 0 { break }
+        bytes += chunk[..<count]
       }
+      return bytes
     } catch {
       throw WorldError(message: error.description)
     }

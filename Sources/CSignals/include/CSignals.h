@@ -13,6 +13,8 @@ void signals_install_prompt(void);
 // The stop signal that came since signals_clear_stop; 0 if none.
 int signals_stop(void);
 void signals_clear_stop(void);
+// The same, and forgets it in one step: none that comes meanwhile is lost.
+int signals_take_stop(void);
 // Whether the window changed its size since the last call.
 bool signals_take_resize(void);
 // Whether Ctrl-Z came since the last call, while signals_catch_suspend was on.

@@ -58,6 +58,12 @@ public final class GPIOLines {
     return value == 1
   }
 
+  /// Why the chip is not there any more; `nil` = it is. A driver that cannot read an output says another error, which means nothing here.
+  public var absence: PortError? {
+    guard gpio_lines_get(lines, 0) < 0, errno == ENODEV || errno == ENXIO else { return nil }
+    return GPIOLines.problem(chip, numbers.first, errno)
+  }
+
   /// Drives a line.
   public func set(_ place: Int, _ isActive: Bool) throws(PortError) {
     guard gpio_lines_set(lines, place, isActive ? 1 : 0) == 0 else {

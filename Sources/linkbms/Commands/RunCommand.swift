@@ -97,7 +97,7 @@ struct RunCommand: ToolCommand {
     try system.checkArmed(world.live)
     Signals.install(onSecondStop: .isRemembered)
     ProcessMemory.keep()
-    let isJournal = FileNames.environment("JOURNAL_STREAM") != nil
+    let isJournal = ServiceEnvironment.isJournal(descriptor: 2, stream: FileNames.environment("JOURNAL_STREAM"))
     let output = BackgroundOutput(descriptor: 1, name: "standard output")
     let mark = isJournal ? "<\(Logger.Level.warning.priority)>" : ""
     let errors = BackgroundOutput(descriptor: 2, name: "standard error", mark: mark)
@@ -121,7 +121,9 @@ struct RunCommand: ToolCommand {
     let wifi = try pages.wifiReset(feed?.server)
     var parts = try system.parts(scenario)
     parts.service = ServiceNotifier(path: FileNames.environment("NOTIFY_SOCKET"))
-    parts.watchdog_us = FileNames.environment("WATCHDOG_USEC").flatMap { Int64($0) }.map { $0 / 3 }
+    parts.watchdog_us = ServiceEnvironment.watchdog_us(
+      interval: FileNames.environment("WATCHDOG_USEC"), process: FileNames.environment("WATCHDOG_PID")
+    ).map { $0 / 3 }
     let text = RunText(settings.configuration ?? Configuration()) { part in names[part] ?? "a part" }
     var loop = RunLoop(
       settings, parts, clock: RunClock(speed: system.speed), statePath: statePath, logger: logger, sink: sink, text: text,
@@ -146,7 +148,14 @@ struct RunCommand: ToolCommand {
     loop.reload = { loop in
       server?.renewCertificate()
       guard let config else { return loop.say(.warning, "SIGHUP: the configuration is the scenario's: nothing to read again") }
-      RunCommand.reload(config, &loop) { section in (try? gpio.lines(over: section, of: config)) == digital }
+      if !loop.reader.begin(config) {
+        loop.say(.error, "\(config): is still being read since the last time: it is read once more behind that")
+      }
+    }
+    loop.hasRead = { loop, outcome in
+      RunCommand.reload(config ?? "", outcome, &loop) { section in
+        (try? gpio.lines(over: section, of: config ?? "")) == digital
+      }
     }
     logger.notice("linkbms \(Version.text) runs: \(names.values.sorted().joined(separator: ", "))")
     if let name = parts.recording?.firstName { logger.notice("recording: \(name), lines and events in \(name).log") }
@@ -277,16 +286,20 @@ struct RunCommand: ToolCommand {
   }
 
   /// - Parameter keepsLines: whether a file with this section names the digital lines that are in use.
-  private static func reload(_ path: String, _ loop: inout RunLoop, keepsLines: (GPIOSection?) -> Bool) {
-    guard let bytes = try? InputFile.bytes(of: path) else { return loop.say(.error, "\(path): cannot be read: nothing is changed") }
-    let reading = ConfigurationFile.parse(String(decoding: bytes, as: UTF8.self), path: path)
+  private static func reload(
+    _ path: String, _ outcome: ConfigurationReader.Outcome, _ loop: inout RunLoop, keepsLines: (GPIOSection?) -> Bool
+  ) {
+    let reading: ConfigurationFile.Reading
+    switch outcome {
+    case .failed(let why): return loop.say(.error, "\(why): nothing is changed")
+    case .read(let read): reading = read
+    }
     guard reading.complaints.isEmpty else {
       for complaint in reading.complaints { loop.say(.error, "\(path): \(complaint): nothing is changed") }
       return
     }
-    loop.tell("RELOADING=1")
+    loop.tellReloading()
     loop.configure(reading.configuration)
-    loop.tell("READY=1")
     if !keepsLines(reading.gpio) {
       loop.say(.warning, "\(path): the section gpio has changed: its lines are used when the program is started again, not before")
     }

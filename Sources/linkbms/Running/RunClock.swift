@@ -17,6 +17,9 @@ struct RunClock {
     origin_ns = begin_ns
   }
 
+  /// The time of this moment; in real time a turn may be behind it.
+  var exact_us: Int64 { wanted_us }
+
   private var wanted_us: Int64 { Int64(Double(PortPoller.now_ns - origin_ns) / 1000 * speed) }
 
   /// The time now. At another pace than the wall clock's, what is due at `next_us` gets exactly that time, and a machine that is too

@@ -23,6 +23,7 @@ struct RunGPIO {
   private var lines: GPIOLines?
   private var shown: [Bool?]
   private var nextLook_ns: Int64 = .min
+  private var nextProbe_ns: Int64 = .min
   /// What the button does about the WiFi.
   var wifi = WiFiReset()
 
@@ -58,6 +59,11 @@ struct RunGPIO {
         happenings.append(.returned)
       }
       guard let lines else { return happenings }
+      // Outputs may stand still for hours: whether their chip is there is asked all the same.
+      if !logic.wiring.outputs.isEmpty, now_ns >= nextProbe_ns {
+        nextProbe_ns = now_ns + RunGPIO.again_ns
+        if let why = lines.absence { throw why }
+      }
       var levels: [Bool] = []
       for place in logic.wiring.outputs.count..<logic.wiring.lines.count { levels.append(try lines.isActive(place)) }
       happenings += logic.take(levels, now_us: now_ns / 1000).map { .line($0) }

@@ -68,6 +68,7 @@ extension RunLoop {
     pages?.saving = nil
     let (number, what, path) = (saving.number, "the \(saving.noun)", pages?.changes.path)
     if let failure { return refuse(number, what, "it cannot be saved: \(failure)") }
+    reader.fileHasChanged()
     let place = "\(saving.noun) " + (path.map { "saved in \($0)" } ?? "kept until the end of the run")
     if let other = saving.other {
       pages?.isFileAhead = true

@@ -46,6 +46,7 @@ struct RunLoop {
   private var text: RunText
   /// Ports that tell which frames were acknowledged.
   private let tellsSending: [Bool]
+  private var flaws: [PortFlaws]
   private var recorder: RecordingText?
   private var recordedAt_us: Int64 = 0
   /// Bytes in the file that is being recorded into, those that wait included, and which one of the run's it is.
@@ -54,6 +55,11 @@ struct RunLoop {
   private(set) var failure: String?
   private(set) var isStopping = false
   private var isReady = false
+  /// The state that systemd was told last.
+  private var shownState = ""
+  /// The time of day less what it would be if nobody had set it; tests put a clock of their own here.
+  private var wallShift_ns: Int64?
+  var wallClock_ns: () -> Int64 = { PortPoller.wallClock_ns }
   private var livedAt_ns: Int64 = 0
   private var livedAtStep: UInt64 = 0
   /// µs from a frame's arrival to the first frame of its answer at the port.
@@ -80,6 +86,7 @@ struct RunLoop {
     self.logger = logger
     self.sink = sink
     self.text = text
+    flaws = parts.ports.map { _ in PortFlaws() }
     // A port that refuses to tell what it sent is one that does not tell.
     tellsSending = parts.ports.map { (try? $0.confirmSending()) ?? false }
     if parts.recording != nil { recorder = RecordingText(ports: portNames, isSimulated: parts.plant != nil) }
@@ -95,7 +102,8 @@ struct RunLoop {
   mutating func turn(until_us: Int64) -> Bool {
     let due = min(runtime.wake_us, min(until_us, parts.plant?.wake_us ?? .max))
     let now = clock.advance(due: due)
-    sink.setTime(runtime.settings.start_ns + now * 1000)
+    followWallClock(now)
+    sink.setTime(runtime.settings.start_ns &+ now &* 1000 &+ (wallShift_ns ?? 0))
     let before = runtime.steps
     takeInputs(now)
     watchLines(now)
@@ -120,6 +128,30 @@ struct RunLoop {
     wait(until_us)
     return true
   }
+
+  /// The controller's time goes on evenly; what is written for people says the time of day, also where that was set meanwhile.
+  private mutating func followWallClock(_ now: Int64) {
+    guard clock.speed == 1 else { return }
+    let begin_ns = PortPoller.now_ns
+    let shift = wallClock_ns() &- (runtime.settings.start_ns &+ clock.exact_us &* 1000)
+    // Two clocks that were not read together say nothing.
+    guard PortPoller.now_ns &- begin_ns < 1_000_000 else { return }
+    guard let before = wallShift_ns else {
+      wallShift_ns = shift
+      return
+    }
+    guard (shift &- before).magnitude > UInt64(RunLoop.jump_ns) else { return }
+    wallShift_ns = shift
+    let seconds = Double(shift &- before) / 1e9
+    sink.setTime(runtime.settings.start_ns &+ now &* 1000 &+ shift)
+    say(
+      .notice,
+      "the wall clock was set by \(seconds > 0 ? "+" : "")\((seconds * 10).rounded() / 10) s: "
+        + "what came before has times of the old one, and a recording keeps them")
+  }
+
+  /// So much is no drift of a clock that is being corrected.
+  private static let jump_ns: Int64 = 1_000_000_000
 
   private func wait(_ until_us: Int64) {
     let due = min(runtime.wake_us, min(until_us, parts.plant?.wake_us ?? .max))
@@ -150,6 +182,7 @@ struct RunLoop {
         }
       } catch { end("\(port.name): \(error)", now) }
       if tellsSending[place] { runtime.acknowledged(place, count: port.counters.confirmed, now_us: now) }
+      for text in flaws[place].news(port.name, port.counters, port.advice) { say(.warning, text) }
     }
     for place in parts.lines.indices {
       let line = parts.lines[place]
@@ -333,10 +366,13 @@ struct RunLoop {
 
   /// What a signal wants: a new configuration, or the end.
   var reload: ((inout RunLoop) -> Void)?
+  /// Reads its file, and what is to be done with it then.
+  let reader = ConfigurationReader()
+  var hasRead: ((inout RunLoop, ConfigurationReader.Outcome) -> Void)?
 
   private mutating func watchSignals(_ now: Int64) {
-    guard !parts.ignoresSignals, let signal = Signals.stopRequest else { return }
-    Signals.clearStop()
+    if let outcome = reader.take(), !isStopping { hasRead?(&self, outcome) }
+    guard !parts.ignoresSignals, let signal = Signals.takeStop() else { return }
     if signal == 1 { reload?(&self) } else { stop(signal == 15 ? "SIGTERM" : signal == 2 ? "SIGINT" : "signal \(signal)") }
   }
 
@@ -369,19 +405,26 @@ struct RunLoop {
   /// What systemd is told, at once.
   func tell(_ text: String) { parts.service?.send(text) }
 
-  /// A sign of life, but only if control steps were really made since the last one.
+  /// Tells systemd that a configuration is being taken over; that it is ready again it hears for certain.
+  mutating func tellReloading() {
+    parts.service?.send("RELOADING=1")
+    isReady = false
+  }
+
+  /// A sign of life, but only if control steps were really made since the last one. What systemd does not take is said again: one that is
+  /// not told that a service is ready ends it.
   private mutating func stayAlive() {
-    guard let service = parts.service else { return }
-    if !isReady, runtime.steps > 0 {
-      isReady = true
-      service.send("READY=1\nSTATUS=measuring")
+    guard let service = parts.service, runtime.steps > 0 else { return }
+    if !isStopping {
+      if !isReady { isReady = service.send("READY=1") }
+      let state = runtime.lacksConfiguration ? "CONFIG ERR" : runtime.engine.outputs.status.word
+      if state != shownState, service.send("STATUS=\(state)") { shownState = state }
     }
     guard let every = parts.watchdog_us else { return }
     let now = PortPoller.now_ns
-    guard now - livedAt_ns >= every * 1000, runtime.steps != livedAtStep else { return }
+    guard now - livedAt_ns >= every * 1000, runtime.steps != livedAtStep, service.send("WATCHDOG=1") else { return }
     livedAt_ns = now
     livedAtStep = runtime.steps
-    service.send("WATCHDOG=1")
   }
 
   /// After the last turn: everything on the disk, as far as it answers, and ports closed. Returns what could not be stored.

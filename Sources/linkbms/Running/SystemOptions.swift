@@ -47,6 +47,12 @@ struct SystemOptions: ParsableArguments {
   func validate() throws {
     _ = try recordingLimits()
     guard chain.count <= 2 else { throw ValidationError("--chain: found \(chain.count), expected one or two") }
+    if let can, let can2, LiveHub.areSame(can, can2) {
+      throw ValidationError("--can2: found \(can2), expected another bus than --can: every frame would be there twice")
+    }
+    if chain.count == 2, chain[0] == chain[1] {
+      throw ValidationError("--chain: found \(chain[0]) twice, expected a tap for each chain: one tap with both is named once")
+    }
     guard speed > 0, speed <= 100_000 else { throw ValidationError("--speed: found \(speed), expected more than 0") }
     if can != nil, speed > LinkClock.mostSpeed {
       throw ValidationError(

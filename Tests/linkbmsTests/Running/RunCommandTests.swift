@@ -74,6 +74,46 @@ import Testing
     }
   }
 
+  /// The file may lie where nothing answers: that is no business of the control loop.
+  @Test func aReloadThatDoesNotAnswerHoldsNothingUp() throws {
+    let folder = try RunFolder()
+    let text = try String(contentsOfFile: folder.config, encoding: .utf8)
+    let (slaves, tap) = try Self.slaves(folder)
+    let run = try Self.controller(folder, tap, ["--state", folder.path + "/state", "--status-every", "500ms"])
+    #expect(run.says("→ RUNNING"), "\(run.text)")
+    try FileManager.default.removeItem(atPath: folder.config)
+    #expect(mkfifo(folder.config, 0o600) == 0)
+    run.send(SIGHUP)
+    // Steps go on meanwhile: lines are shown every so often only by them.
+    let shown = run.text.components(separatedBy: "  RUNNING,").count
+    #expect(run.says("  RUNNING,", count: shown + 2), "\(run.text)")
+    run.send(SIGHUP)
+    #expect(run.says("is still being read since the last time: it is read once more behind that"), "\(run.text)")
+    // What was there before the second signal does not count.
+    let pipe = try #require(FileHandle(forWritingAtPath: folder.config))
+    try FileManager.default.removeItem(atPath: folder.config)
+    try text.write(toFile: folder.config, atomically: true, encoding: .utf8)
+    try pipe.write(contentsOf: Data("nonsense".utf8))
+    try pipe.close()
+    #expect(run.says("configuration read again"), "\(run.text)")
+    #expect(!run.text.contains("nonsense"), "\(run.text)")
+    #expect(!run.text.contains("control step came") && slaves.text.components(separatedBy: "battery off").count == 1, "\(run.text)")
+    for program in [run, slaves] {
+      program.send(SIGTERM)
+      _ = program.end()
+    }
+  }
+
+  @Test(arguments: [
+    (["--can", "udp://", "--can2", "udp://239.74.163.2:43113"], "--can2: found"),
+    (["--chain", "tap+tcp://127.0.0.1:1"], "--chain: found tap+tcp://127.0.0.1:1 twice"),
+  ])
+  func nothingIsNamedTwice(words: [String], error: String) throws {
+    let folder = try RunFolder()
+    let run = try Self.controller(folder, "tap+tcp://127.0.0.1:1", words)
+    #expect(run.end() == 2 && run.text.contains(error), "\(run.text)")
+  }
+
   @Test func aLineThatIsGoneOpensAndComesBack() throws {
     let folder = try RunFolder()
     let (slaves, tap) = try Self.slaves(folder)
@@ -293,7 +333,13 @@ import Testing
     let folder = try RunFolder()
     let (slaves, tap) = try Self.slaves(folder)
     defer { slaves.send(SIGTERM) }
-    let run = try Self.controller(folder, tap, ["--for", "1s", "--status-every", "0"], ["JOURNAL_STREAM": "8:1"])
+    let words = ["run", "--config", folder.config, "--chain", tap, "--deadline", "900ms", "--for", "1s", "--status-every", "0"]
+    // Everything that a service starts inherits the variable, whatever it writes to.
+    let other = try RunningProgram(words, environment: ["JOURNAL_STREAM": "8:1"])
+    #expect(other.end() == 0)
+    let dated = other.text.split(separator: "\n")
+    #expect(!dated.isEmpty && dated.allSatisfy { $0.hasPrefix("2") }, "\(other.text)")
+    let run = try RunningProgram(words, isJournal: true)
     #expect(run.end() == 0)
     let lines = run.text.split(separator: "\n")
     #expect(!lines.isEmpty && lines.allSatisfy { $0.hasPrefix("<5>") || $0.hasPrefix("<6>") || $0.hasPrefix("<3>") }, "\(run.text)")
@@ -446,7 +492,8 @@ final class NotifySocket {
   private let box = Box()
   private let source: any DispatchSourceRead
 
-  init(_ path: String) {
+  /// - Parameter isHeld: whether nothing is read before `goOn`.
+  init(_ path: String, isHeld: Bool = false) {
     self.path = path
     let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
     var name = sockaddr_un()
@@ -466,8 +513,11 @@ final class NotifySocket {
       box.messages.withLock { $0.append(String(decoding: buffer[..<count], as: UTF8.self)) }
     }
     source.setCancelHandler { close(descriptor) }
-    source.resume()
+    if !isHeld { source.resume() }
   }
+
+  /// Begins to read.
+  func goOn() { source.resume() }
 
   deinit { source.cancel() }
 

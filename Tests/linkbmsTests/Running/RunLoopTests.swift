@@ -1,3 +1,4 @@
+import Synchronization
 import Analysis
 import Bus
 import Controller
@@ -45,15 +46,21 @@ import Testing
     func close() { isClosed = true }
   }
 
+  private final class LogLines: Sendable {
+    let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+  }
+
   private struct Rig {
     var loop: RunLoop
     let bus = Bus()
+    let log = LogLines()
     let folder: TestFolder
     private var polled_us: Int64 = 0
     /// Whether the last turn said that there are more.
     private(set) var goesOn = true
 
-    init(recording: RecordingFiles? = nil) throws {
+    init(recording: RecordingFiles? = nil, service: ServiceNotifier? = nil, speed: Double = 1000) throws {
       folder = try TestFolder()
       let text = "configuration: {preset: lfp, bms1-slaves: 1, bms1-cells-per-module: 8, protocol: deye}\nplant: {soc: 60}\n"
       let (scenario, problems) = ScenarioFile.parse(text, path: "test")
@@ -73,10 +80,11 @@ import Testing
       parts.ports = [bus]
       parts.plant = VirtualPlant(scenario)
       parts.recording = recording
+      parts.service = service
       parts.ignoresSignals = true
-      let sink = RunLogHandler.Sink(isJournal: false) { _ in }
+      let sink = RunLogHandler.Sink(isJournal: false) { [log] line in log.lines.withLock { $0.append(line) } }
       loop = RunLoop(
-        settings, parts, clock: RunClock(speed: 1000), statePath: folder.file("state"),
+        settings, parts, clock: RunClock(speed: speed), statePath: folder.file("state"),
         logger: Logger(label: "test") { _ in RunLogHandler(sink) }, sink: sink,
         text: RunText(configuration) { _ in "a part" }, portNames: [bus.name])
     }
@@ -111,6 +119,48 @@ import Testing
   }
 
   private static func stands(_ rig: Rig, _ isIt: (Doubt) -> Bool) -> Bool { rig.loop.runtime.standingDoubts.contains(where: isIt) }
+
+  /// systemd may be busy at that moment, and it ends a service that never says it.
+  @Test func whatSystemdDidNotTakeIsSaidAgain() throws {
+    let folder = try TestFolder()
+    let socket = NotifySocket(folder.file("notify"), isHeld: true)
+    let service = try #require(ServiceNotifier(path: socket.path))
+    var fillers = 0
+    while service.send("X=1") { fillers += 1 }
+    #expect(fillers > 0)
+    var rig = try Rig(service: service)
+    rig.run(5)
+    socket.goOn()
+    let end = PortPoller.now_ns + 60_000_000_000
+    while PortPoller.now_ns < end, !socket.all().contains(where: { $0.hasPrefix("STATUS=") }) { rig.run(1) }
+    let told = socket.all().filter { $0 != "X=1" }
+    #expect(told.first == "READY=1" && told.filter { $0 == "READY=1" }.count == 1, "\(told)")
+    // So it is after a reload.
+    rig.loop.tellReloading()
+    while PortPoller.now_ns < end, socket.all().count(where: { $0 == "READY=1" }) < 2 { rig.run(1) }
+    #expect(socket.all().filter { $0 == "READY=1" || $0 == "RELOADING=1" } == ["READY=1", "RELOADING=1", "READY=1"])
+  }
+
+  /// What is written for people says the time of day; the controller's own time goes on evenly.
+  @Test func aWallClockThatIsSetIsToldAndFollowed() throws {
+    var rig = try Rig(speed: 1)
+    // A turn in which the machine stood still between two clocks says nothing.
+    func turn(until isEnough: () -> Bool = { false }) {
+      for _ in 0..<1000 where !isEnough() { _ = rig.loop.turn(until_us: rig.loop.now_us + 1000) }
+    }
+    turn()
+    let before_us = rig.loop.now_us
+    #expect(!rig.log.all.contains { $0.contains("wall clock was set") }, "\(rig.log.all)")
+    rig.loop.wallClock_ns = { PortPoller.wallClock_ns + 86_400_000_000_000 }
+    turn { rig.log.all.contains { $0.contains("wall clock was set") } }
+    let told = rig.log.all.filter { $0.contains("the wall clock was set by +86400.0 s") }
+    let tomorrow = "\(CalendarTime(Timestamp(nanoseconds: PortPoller.wallClock_ns + 86_400_000_000_000)))".prefix(10)
+    #expect(told.count == 1 && told[0].hasPrefix(tomorrow), "\(rig.log.all)")
+    #expect(rig.loop.now_us - before_us < 60_000_000)
+    rig.loop.wallClock_ns = { PortPoller.wallClock_ns + 86_400_500_000_000 }
+    turn { false }
+    #expect(rig.log.all.filter { $0.contains("wall clock was set") }.count == 1, "what a clock is corrected by is nothing to tell")
+  }
 
   @Test func aBusThatIsGoneOpensAndCloses() throws {
     var rig = try Rig()

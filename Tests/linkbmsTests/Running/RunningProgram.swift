@@ -11,8 +11,10 @@ final class RunningProgram: Sendable {
   private let news = DispatchSemaphore(value: 0)
   let pid: Int32
 
-  /// - Parameter environment: added to the test's own.
-  init(_ arguments: [String], environment: [String: String] = [:]) throws {
+  /// - Parameters:
+  ///   - environment: added to the test's own.
+  ///   - isJournal: whether it is told that what it writes to is the journal.
+  init(_ arguments: [String], environment: [String: String] = [:], isJournal: Bool = false) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: BuiltProgram.path)
     process.arguments = arguments
@@ -21,6 +23,9 @@ final class RunningProgram: Sendable {
     process.standardInput = input
     process.standardOutput = output
     process.standardError = output
+    if isJournal {
+      process.environment?["JOURNAL_STREAM"] = ServiceEnvironment.name(of: output.fileHandleForWriting.fileDescriptor)
+    }
     entry = input.fileHandleForWriting
     try process.run()
     pid = process.processIdentifier
