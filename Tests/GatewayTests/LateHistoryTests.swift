@@ -165,6 +165,7 @@ extension DeliveryTests {
     defer { broker.end() }
     let link = try CloudLink(hub: rig.hub, broker: broker.options, name: "a", queue: path, history: history, version: "1")
     #expect(await comesTrue { link.problem?.contains("the server is not there yet") == true })
+    #expect(await comesTrue { broker.published.contains { $0.topic == "linkbms/a/event" } })
     // The minute that it was in goes into the queue with the end.
     link.stop()
     #expect(try Outbox(path: path).historyUntil() == 1000)
