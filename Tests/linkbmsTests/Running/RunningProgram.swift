@@ -9,6 +9,8 @@ final class RunningProgram: Sendable {
   private let entry: FileHandle
   private let said = Mutex<String>("")
   private let news = DispatchSemaphore(value: 0)
+  /// What it had to say is over.
+  private let silence = DispatchSemaphore(value: 0)
   let pid: Int32
 
   /// - Parameters:
@@ -32,7 +34,10 @@ final class RunningProgram: Sendable {
     self.process = Mutex(process)
     output.fileHandleForReading.readabilityHandler = { [weak self] handle in
       let data = handle.availableData
-      if data.isEmpty { handle.readabilityHandler = nil }
+      if data.isEmpty {
+        handle.readabilityHandler = nil
+        self?.silence.signal()
+      }
       self?.said.withLock { $0 += String(decoding: data, as: UTF8.self) }
       self?.news.signal()
     }
@@ -55,11 +60,12 @@ final class RunningProgram: Sendable {
   func tell(_ line: String) { entry.write(Data((line + "\n").utf8)) }
   func send(_ signal: Int32) { kill(pid, signal) }
 
-  /// Its exit status.
+  /// Its exit status; by then all that it said is there.
   func end() -> Int32 {
     try? entry.close()
     let process = process.withLock { $0 }
     process.waitUntilExit()
+    if silence.wait(timeout: .now() + 10) == .success { silence.signal() }
     return process.terminationStatus
   }
 }
